@@ -1,0 +1,38 @@
+# Everything runs inside .venv, which `make setup` makes and every other target makes if it is missing.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# glibc gives large freed blocks back to the system at once and faults them in again; on a CPU that can cost
+# more than the arithmetic. These two keep the memory (measured: see LOG.md).
+KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
+
+.PHONY: setup demo test check lint types bench clean
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+	$(KEEP_MEMORY) $(BIN)/interlace demo
+
+test: setup
+	$(KEEP_MEMORY) $(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test
+
+bench: setup
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/operator.py
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/network.py
+
+clean:
+	rm -rf $(VENV) demo runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,53 @@
+"""The command `interlace`: one file per verb, each loaded only when it is called.
+
+A verb module has a function `run(arguments) -> exit status`, and beside it the function that does the work, whose typed
+signature is the command line, with a sentence in its docstring for every argument.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from interlace import __version__
+
+VERBS = {
+    "train": "train TSN, TSM or TIN on a folder of labelled clips",
+    "evaluate": "score checkpoints by one of the field's protocols",
+    "predict": "say what happens in files, folders or globs of videos",
+    "check": "decode every clip of a data set and report what is wrong with it",
+    "demo": "render the built-in data, train TSN and TIN on it, compare them, predict",
+    "render": "write the built-in data set as real video files",
+    "models": "list the networks that can be built",
+    "doctor": "show versions, decoders and devices, and what is missing",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"interlace {__version__}")
+        return 0
+    from interlace.cli.parser import complain, nearest
+
+    verb = arguments[0]
+    if verb not in VERBS:
+        return complain(f"interlace has no command {verb!r}{nearest(verb, VERBS)}\n\n{_overview()}", status=2)
+    try:
+        run: Callable[[list[str]], int] = importlib.import_module(f"interlace.cli.{verb}").run
+        return run(arguments[1:])
+    except KeyboardInterrupt:
+        return complain("stopped by Ctrl-C", status=130)
+    except (ValueError, OSError) as problem:
+        return complain(str(problem), status=1)
+
+
+def _overview() -> str:
+    lines = [f"interlace {__version__}: action recognition in video", "", "usage: interlace COMMAND ...", ""]
+    lines += [f"  {verb:<10}{sentence}" for verb, sentence in VERBS.items()]
+    return "\n".join([*lines, "", "`interlace COMMAND --help` explains each."])

@@ -1,0 +1,78 @@
+"""`interlace evaluate DATA --model M [M ...]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from interlace.cli.parser import parse
+
+
+def run(arguments: list[str]) -> int:
+    """Score checkpoints on labelled clips."""
+    return evaluate(**parse("evaluate", evaluate, arguments))
+
+
+def evaluate(
+    data: Path,
+    *,
+    model: list[Path],
+    annotations: Path | None = None,
+    format: str = "auto",
+    labels: Path | None = None,
+    frames: str | None = None,
+    protocol: str | None = None,
+    average: Literal["probabilities", "logits"] | None = None,
+    weights: list[float] | None = None,
+    batch_size: int = 8,
+    num_workers: int = 2,
+    device: str = "auto",
+    precision: Literal["32", "bf16"] = "32",
+    on_error: Literal["raise", "skip"] = "raise",
+    output: Path | None = None,
+) -> int:
+    """Score one checkpoint, or several as an ensemble, on labelled clips.
+
+    Args:
+        data: Folder of the videos.
+        model: Checkpoint; several make an ensemble.
+        annotations: Annotation file; without one val.csv, test.csv, a val or test folder, or the clips that training held out.
+        format: Format of the annotations; see `interlace check --help`.
+        labels: File with the class names, where the format has one.
+        frames: Template of frame files, where videos are folders of pictures.
+        protocol: 1clip-center, 2clip-3crop, 10clip-3crop or full-res; by default the one stored with the model.
+        average: What is averaged over views; by default the protocol's choice.
+        weights: Weight of each checkpoint of an ensemble.
+        batch_size: Views that the network sees at once; the result does not depend on it.
+        num_workers: Processes that decode.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: Arithmetic of the network.
+        on_error: What to do with a video that cannot be read; skipped ones are counted and listed.
+        output: Folder of the report; by default beside the checkpoint.
+    """
+    from interlace.checkpoints import load_checkpoint
+    from interlace.cli.data import evaluation_clips
+    from interlace.evaluation.evaluate import evaluate as score
+
+    _, card = load_checkpoint(model[0])
+    clips = evaluation_clips(data, annotations, card=card, format=format, labels=labels)
+    print(f"{len(clips.samples)} clips, {len(clips.classes)} classes: {clips.source}")
+    report = score(
+        model,
+        clips,
+        protocol=protocol or card.protocol,
+        average=average,
+        weights=weights,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        device=device,
+        precision=precision,
+        on_error=on_error,
+        frame_template=frames,
+        output=output,
+    )
+    print(report)
+    for path, reason in report.skipped:
+        print(f"skipped {path}: {reason}")
+    print(f"report: {report.output}")
+    return 0

@@ -1,0 +1,84 @@
+"""From a typed function to a command line: help, YAML config files, and errors that say what to type instead."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+
+class Parser(ArgumentParser):
+    """Adds to jsonargparse a short error with the nearest name, where it would print the whole usage."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print one error and leave with status 2."""
+        unknown = re.search(r"unrecognized arguments: -*([\w.]+)", message)
+        unknown = unknown or re.search(r"[Oo]ption '([\w.]+)'", message)
+        hint = nearest(unknown.group(1), self.option_names()) if unknown else ""
+        complain(f"{message}{hint}\n  `{self.prog} --help` lists what it takes")
+        raise SystemExit(2) from ex
+
+    def option_names(self) -> list[str]:
+        """The long options without their dashes, with the last part of nested ones (`momentum` of `optim.momentum`)."""
+        names = [option.lstrip("-") for action in self._actions for option in action.option_strings]
+        return [*names, *(name.rsplit(".", 1)[-1] for name in names if "." in name)]
+
+
+def new_parser(verb: str, description: str) -> Parser:
+    """A parser that takes YAML files and no abbreviations."""
+    parser = Parser(prog=f"interlace {verb}", description=description, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="YAML file with any of these options; later options win.")
+    return parser
+
+
+def parse(verb: str, function: Callable[..., int], arguments: list[str]) -> dict[str, Any]:
+    """The keyword arguments that a command line gives to a verb's function; a `list[...]` takes several words."""
+    parser = new_parser(verb, (inspect.getdoc(function) or "").split("\n\nArgs:")[0])
+    several = [
+        name for name, parameter in inspect.signature(function).parameters.items() if "list[" in str(parameter.annotation)
+    ]
+    parser.add_function_arguments(function, as_positional=True, as_group=False, skip=set(several))
+    for name in several:
+        _add_several(parser, function, name)
+    values = parser.instantiate(parser.parse_args(protect_file_names(arguments)))
+    given = values.as_dict()
+    given.pop("config", None)
+    return given
+
+
+def _add_several(parser: Parser, function: Callable[..., int], name: str) -> None:
+    parameter = inspect.signature(function).parameters[name]
+    sentence = re.search(rf"^ +{name}: (.+?)(?=\n +\w+: |\n\n|\Z)", inspect.getdoc(function) or "", re.M | re.S)
+    help_text = re.sub(r"\s+", " ", sentence.group(1)) if sentence else ""
+    kind: Any = Path if "Path" in str(parameter.annotation) else float if "float" in str(parameter.annotation) else str
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+        required = parameter.default is inspect.Parameter.empty
+        default = None if required else parameter.default
+        parser.add_argument(f"--{name}", nargs="+", type=kind, required=required, default=default, help=help_text)
+    else:
+        parser.add_argument(name, nargs="+", type=kind, help=help_text)
+
+
+def protect_file_names(arguments: list[str]) -> list[str]:
+    """Give a file whose name starts with a dash a leading `./`, so that it is not taken for an option."""
+    return [f"./{word}" if word.startswith("-") and Path(word).exists() else word for word in arguments]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean X?` or nothing."""
+    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def complain(message: str, status: int = 2) -> int:
+    """Print an error for a person and return the exit status."""
+    print(f"error: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,60 @@
+"""`interlace predict FILE|DIR|GLOB... --model M`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from interlace.cli.parser import complain, parse
+
+
+def run(arguments: list[str]) -> int:
+    """Predict on videos."""
+    return predict(**parse("predict", predict, arguments))
+
+
+def predict(
+    paths: list[str],
+    *,
+    model: Path,
+    top_k: int = 5,
+    output: Path | None = None,
+    timeline: Literal["auto", "on", "off"] = "auto",
+    window_seconds: float | None = None,
+    hop_seconds: float | None = None,
+    device: str = "auto",
+) -> int:
+    """Say what happens in videos: a table here, CSV or JSON with --output.
+
+    Args:
+        paths: Video files, folders (searched for videos and folders of frames) or quoted globs.
+        model: Checkpoint that `interlace train` wrote.
+        top_k: Labels to report for each video.
+        output: Also write the predictions to this .csv or .json file.
+        timeline: Predict window after window: auto does it for videos longer than four windows and 20 s.
+        window_seconds: Length of a window; by default the median length of the clips that the model was trained on.
+        hop_seconds: Distance between windows; by default half a window.
+        device: auto, cpu, cuda, cuda:1 or mps.
+    """
+    from interlace.inference import load
+    from interlace.inference.batch import predict_files
+    from interlace.inference.output import check_suffix, print_predictions, write_predictions
+
+    if output is not None:
+        check_suffix(output)
+    recognizer = load(model, device=device)
+    predictions, failures = predict_files(
+        recognizer,
+        paths,
+        top_k=top_k,
+        timeline=timeline,
+        window_seconds=window_seconds,
+        hop_seconds=hop_seconds,
+    )
+    print_predictions(predictions, failures)
+    if output is not None:
+        write_predictions(output, predictions, failures)
+        print(f"written: {output}")
+    if failures:
+        return complain(f"{len(failures)} of the files could not be read (listed above)", status=1)
+    return 0

@@ -1,0 +1,164 @@
+"""Everything that a training run can be told. One sentence under a field is its documentation and its `--help`.
+
+This file holds data only: no class of the package takes a config, the run is put together in `training.run`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What is done to a training clip, the same on all its frames."""
+
+    crop: Literal["multi_scale", "resized", "center"] = "multi_scale"
+    """multi_scale: the published corner crops; resized: random area and shape; center: no randomness."""
+    crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
+    """Sides of the multi-scale crop as a part of the frame's short side."""
+    crop_area: tuple[float, float] = (0.3, 1.0)
+    """Area of the resized crop as a part of the frame."""
+    flip: bool = True
+    """Mirror half of the clips. Left/right classes are swapped by flip_pairs, or flipping is turned off and said."""
+    flip_pairs: tuple[tuple[str, str], ...] = ()
+    """Pairs of class names that a mirror turns into each other, e.g. [[left, right]]."""
+    color_jitter: float = 0.0
+    """Strength of random brightness, contrast and saturation; 0 is off."""
+    mixup: float = 0.0
+    """Beta parameter of mixup between clips; 0 is off."""
+    cutmix: float = 0.0
+    """Beta parameter of cutmix between clips (the same box on every frame); 0 is off."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Stochastic gradient descent as the papers run it."""
+
+    base_batch_size: int = 16
+    """The learning rate is given for this many clips a step and is scaled to the real number, all devices counted."""
+    momentum: float = 0.9
+    """Momentum of SGD."""
+    nesterov: bool = False
+    """Nesterov momentum."""
+    weight_decay: float = 5e-4
+    """Weight decay; biases and batch norm get none."""
+    schedule: Literal["cosine", "steps"] = "cosine"
+    """cosine: half a cosine to zero; steps: times step_factor at each of the step epochs."""
+    step_epochs: tuple[float, ...] = ()
+    """Epochs at which the learning rate drops (schedule: steps)."""
+    step_factor: float = 0.1
+    """Factor of each drop (schedule: steps)."""
+    warmup_epochs: float = 1.0
+    """Epochs of linear warm-up, in fractions of an epoch if need be."""
+    warmup_factor: float = 0.1
+    """The learning rate starts at this part of its value."""
+    bias_lr_factor: float = 2.0
+    """Learning rate of the biases of convolutions and linear layers, as a multiple."""
+    head_lr_factor: float = 5.0
+    """Learning rate of the new classifier's weights, as a multiple; its bias has bias_lr_factor times that."""
+    clip_gradient: float = 20.0
+    """Largest norm of the gradient; 0 is off."""
+    accumulate: int = 1
+    """Steps whose gradients are added before one update."""
+    batch_norm: Literal["train", "partial", "frozen"] = "train"
+    """partial: all batch norms but the first keep their statistics and scale (TSN, section 4.2); frozen: all do."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is minimised."""
+
+    label_smoothing: float = 0.0
+    """Part of the probability that is spread over all classes."""
+    class_balance: Literal["none", "sampler", "weights"] = "none"
+    """sampler: rare classes are drawn more often; weights: their loss counts more."""
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Where and how the run is carried out."""
+
+    devices: int = 1
+    """Devices on each node; with torchrun the number of processes it starts."""
+    num_nodes: int = 1
+    """Machines."""
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """auto takes a GPU where there is one."""
+    precision: Literal["32", "bf16", "16"] = "32"
+    """Arithmetic: 32-bit, or mixed with bfloat16 or float16."""
+    num_workers: int = 2
+    """Processes that decode; 0 decodes in the training process."""
+    ema_decay: float = 0.0
+    """Decay of the averaged weights that are validated and saved; 0 is off."""
+    early_stopping: int = 0
+    """Stop after this many epochs without a better validation score; 0 is off."""
+    validate_every: int = 1
+    """Epochs between validations."""
+    checkpoint_minutes: float = 30.0
+    """Besides every epoch, save a checkpoint to resume from this often; 0 is off."""
+    deterministic: bool = False
+    """Use deterministic kernels on a GPU (slower). A CPU run repeats bit for bit without it."""
+    max_steps: int = -1
+    """Stop after this many updates; -1 is no limit."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Defaults suit fine-tuning on a small data set of one's own."""
+
+    data: Path
+    """Folder of the videos: a folder per class, or train.csv and val.csv beside the files."""
+    train: Path | None = None
+    """Annotation file of the training videos; found by itself if it is train.csv in the data folder."""
+    val: Path | None = None
+    """Annotation file of the validation videos; without one, val_fraction of each class is held out."""
+    format: str = "auto"
+    """Format of the annotations: see `interlace check --help` for the names."""
+    labels: Path | None = None
+    """File with the class names, where the format has one."""
+    frames: str | None = None
+    """Template of frame files where videos are folders of pictures, e.g. img_{:05d}.jpg; found by itself if omitted."""
+    val_fraction: float = 0.2
+    """Part of each class that is held out where there is no validation file."""
+    on_error: Literal["raise", "skip"] = "raise"
+    """What to do with a video that cannot be read; skipped ones are counted and listed."""
+    color: Literal["rgb", "gray"] = "rgb"
+    """gray reads one channel and builds a network with one input channel."""
+
+    model: str = "tin_resnet50"
+    """Network: METHOD_BACKBONE; see `interlace models`."""
+    pretrained: bool | Literal["auto"] | Path = "auto"
+    """true: timm's weights; a file: those; false: none; auto: timm's weights if they can be had, and it is said."""
+    model_args: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of the network's builder."""
+    dropout: float = 0.5
+    """Dropout before the classifier."""
+
+    num_segments: int = 8
+    """Frames in a clip (T)."""
+    sampling: Literal["segment", "dense"] = "segment"
+    """segment: one frame from each of T equal spans; dense: T frames frame_stride apart."""
+    frame_stride: int = 8
+    """Distance between frames in dense sampling."""
+    image_size: int = 224
+    """Side of the square that the network sees, in pixels."""
+
+    epochs: int = 30
+    """Times that the training videos are seen."""
+    batch_size: int = 8
+    """Clips in a step on one device."""
+    lr: float = 0.01
+    """Learning rate for optim.base_batch_size clips a step."""
+    seed: int = 0
+    """Seed of every random choice."""
+    output: Path = Path("runs/train")
+    """Folder that receives config.yaml, checkpoints, curves and best.safetensors."""
+    resume: bool = False
+    """Go on where an interrupted run in the output folder stopped."""
+
+    augment: AugmentConfig = AugmentConfig()
+    optim: OptimConfig = OptimConfig()
+    loss: LossConfig = LossConfig()
+    trainer: TrainerConfig = TrainerConfig()

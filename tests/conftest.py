@@ -1,0 +1,73 @@
+"""Fixtures shared by all tests. Shapes in signatures are checked here, at import, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("interlace", "beartype.beartype")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"../shared/{name} is not here; this test compares with what it holds")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference_dir() -> Path:
+    """Recorded outputs of the published networks."""
+    return _shared("reference")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real videos."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Path:
+    """Real ImageNet weights."""
+    return _shared("weights")
+
+
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., Path]:
+    """Write a small real video: frame i is uniformly grey at level 10*i mod 250, with a bright square that moves right."""
+
+    def make(
+        path: Path,
+        num_frames: int = 24,
+        size: tuple[int, int] = (48, 64),
+        fps: float = 12.0,
+        codec: str = "libx264",
+        gop: int = 12,
+    ) -> Path:
+        import av
+        import numpy as np
+
+        height, width = size
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.gop_size = gop
+            for i in range(num_frames):
+                picture = np.full((height, width, 3), 10 * i % 250, dtype=np.uint8)
+                left = i * (width - 8) // max(1, num_frames - 1)
+                picture[height // 2 - 4 : height // 2 + 4, left : left + 8] = 255
+                for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                    container.mux(packet)
+            for packet in stream.encode(None):
+                container.mux(packet)
+        return path
+
+    return make

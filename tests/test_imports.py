@@ -1,0 +1,70 @@
+"""The import rule, and what `import interlace` must not load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "interlace"
+# A room may import from the rooms listed for it, and from itself.
+BELOW: dict[str, set[str]] = {
+    "types": set(),
+    "layout": set(),
+    "provenance": set(),
+    "ops": {"layout"},
+    "temporal": {"ops", "layout"},
+    "models": {"temporal", "ops", "layout"},
+    "released": {"models"},
+    "checkpoints": {"models"},
+    "data": {"types"},
+    "plots": {"types"},
+    "doctor": {"types"},
+    "training": {"models", "temporal", "data", "checkpoints", "provenance", "types", "layout"},
+    "evaluation": {"models", "data", "checkpoints", "provenance", "plots", "types", "layout"},
+    "inference": {"models", "data", "checkpoints", "types", "layout"},
+}
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(file: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "interlace" else [node.module]
+        elif isinstance(node, ast.ImportFrom):
+            raise AssertionError(f"{file}:{node.lineno}: imports are absolute here")
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name and name.startswith("interlace.")}
+    return rooms - {"__version__"}
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_arrows_never_point_back(file: Path) -> None:
+    room = room_of(file)
+    if room in ("cli", "__init__"):
+        return
+    assert room in BELOW, f"{room} is a new room: say in tests/test_imports.py what it may import"
+    assert imported_rooms(file) - {room} <= BELOW[room]
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_interlace_loads_nothing_heavy() -> None:
+    assert loaded_by("import interlace") & {"torch", "timm", "av", "lightning", "triton", "matplotlib", "torchvision"} == set()
+
+
+def test_building_a_network_loads_no_decoder_trainer_or_plotting() -> None:
+    code = "import interlace; interlace.create_model('tin_resnet18', num_classes=5)"
+    assert loaded_by(code) & {"av", "lightning", "pytorch_lightning", "matplotlib", "tensorboard"} == set()
