@@ -1,4 +1,4 @@
-"""Everything that a training run can be told. One sentence under a field is its documentation and its `--help`.
+"""Everything that a training run can be told. The sentence under a field is its documentation and `--help`.
 
 This file holds data only: no class of the package takes a config, the run is put together in `training.run`.
 """
@@ -21,7 +21,7 @@ class AugmentConfig:
     crop_area: tuple[float, float] = (0.3, 1.0)
     """Area of the resized crop as a part of the frame."""
     flip: bool = True
-    """Mirror half of the clips. Left/right classes are swapped by flip_pairs, or flipping is turned off and said."""
+    """Mirror half of the clips; left/right classes swap, or flipping is turned off and said."""
     flip_pairs: tuple[tuple[str, str], ...] = ()
     """Pairs of class names that a mirror turns into each other, e.g. [[left, right]]."""
     color_jitter: float = 0.0
@@ -37,7 +37,7 @@ class OptimConfig:
     """Stochastic gradient descent as the papers run it."""
 
     base_batch_size: int = 16
-    """The learning rate is given for this many clips a step and is scaled to the real number, all devices counted."""
+    """Clips an update that the learning rate is given for; it is scaled to the real number on all devices."""
     momentum: float = 0.9
     """Momentum of SGD."""
     nesterov: bool = False
@@ -57,13 +57,13 @@ class OptimConfig:
     bias_lr_factor: float = 2.0
     """Learning rate of the biases of convolutions and linear layers, as a multiple."""
     head_lr_factor: float = 5.0
-    """Learning rate of the new classifier's weights, as a multiple; its bias has bias_lr_factor times that."""
+    """Learning rate of the new classifier's weights, as a multiple; its bias has bias_lr_factor times it."""
     clip_gradient: float = 20.0
     """Largest norm of the gradient; 0 is off."""
     accumulate: int = 1
     """Steps whose gradients are added before one update."""
     batch_norm: Literal["train", "partial", "frozen"] = "train"
-    """partial: all batch norms but the first keep their statistics and scale (TSN, section 4.2); frozen: all do."""
+    """partial: all batch norms but the first keep their statistics and scale (as in TSN); frozen: all do."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class TrainConfig:
     labels: Path | None = None
     """File with the class names, where the format has one."""
     frames: str | None = None
-    """Template of frame files where videos are folders of pictures, e.g. img_{:05d}.jpg; found by itself if omitted."""
+    """Template of frame files where videos are folders of pictures, e.g. img_{:05d}.jpg; found if omitted."""
     val_fraction: float = 0.2
     """Part of each class that is held out where there is no validation file."""
     on_error: Literal["raise", "skip"] = "raise"
@@ -130,7 +130,7 @@ class TrainConfig:
     model: str = "tin_resnet50"
     """Network: METHOD_BACKBONE; see `interlace models`."""
     pretrained: bool | Literal["auto"] | Path = "auto"
-    """true: timm's weights; a file: those; false: none; auto: timm's weights if they can be had, and it is said."""
+    """true: timm's weights; a file: those; false: none; auto: timm's if they can be had, and it is said."""
     model_args: dict[str, Any] = field(default_factory=dict)
     """Further arguments of the network's builder."""
     dropout: float = 0.5

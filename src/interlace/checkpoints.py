@@ -1,0 +1,171 @@
+"""Checkpoints: one .safetensors file with the weights and, in its header as JSON, all it takes to use them.
+
+`save_checkpoint` and `load_checkpoint` are inverse to each other, bit for bit. No pickle is read or written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+import interlace
+from interlace.models import VideoClassifier, create_model, load_backbone_weights
+
+__all__ = [
+    "CheckpointError",
+    "ModelCard",
+    "load_backbone_weights",
+    "load_checkpoint",
+    "save_checkpoint",
+]
+
+HEADER = "interlace"
+"""Key of the card in the file's header."""
+FORMAT = 1
+"""Raised when an older version of this package could no longer read what a newer one writes."""
+
+
+class CheckpointError(ValueError):
+    """A file that is not a whole checkpoint of ours. The message names it."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a network is, how its input is made, and what is known of it."""
+
+    model: str
+    """Builder's name, e.g. tin_resnet50."""
+    model_args: dict[str, Any]
+    """Keyword arguments of `interlace.create_model`; num_classes is among them."""
+    labels: tuple[str, ...]
+    """Names of the classes, in the order of the logits."""
+    sampling: dict[str, Any]
+    """How frames are chosen, e.g. {"name": "segment", "num_segments": 8}."""
+    preprocessing: dict[str, Any]
+    """image_size, mean, std and color (rgb or gray)."""
+    multi_label: bool = False
+    """Several labels at once: probabilities come from a sigmoid."""
+    protocol: str = "1clip-center"
+    """The protocol of the metrics."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """What was measured, in percent."""
+    window_seconds: float | None = None
+    """Median length of the training clips: the window for a timeline of a long video."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Seed, epoch, initial weights, recipe, commit."""
+    version: str = interlace.__version__
+    """Version of interlace that wrote the file."""
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != self.model_args.get("num_classes"):
+            raise ValueError(
+                f"{len(self.labels)} labels for a network of num_classes={self.model_args.get('num_classes')}"
+            )
+
+
+def save_checkpoint(path: str | Path, model: nn.Module, card: ModelCard) -> Path:
+    """Write a checkpoint; the file appears whole or not at all.
+
+    Raises:
+        ValueError: the weights are not those of the network that the card describes.
+
+    Example:
+        >>> import tempfile, interlace
+        >>> from pathlib import Path
+        >>> from interlace.checkpoints import ModelCard, load_checkpoint, save_checkpoint
+        >>> model = interlace.create_model("tsn_resnet18", num_classes=2, num_segments=4)
+        >>> card = ModelCard(
+        ...     model=model.builder,
+        ...     model_args=model.builder_args,
+        ...     labels=("left", "right"),
+        ...     sampling={"name": "segment", "num_segments": 4},
+        ...     preprocessing={"image_size": 112, "mean": [0.5] * 3, "std": [0.5] * 3, "color": "rgb"},
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = save_checkpoint(Path(folder) / "model.safetensors", model, card)
+        ...     load_checkpoint(path)[1].labels
+        ('left', 'right')
+    """
+    path = Path(path)
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    with torch.device("meta"):
+        expected = _build(card).state_dict()
+    if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
+        raise ValueError(f"the weights are not those of {card.model} with {card.model_args}")
+    header = {HEADER: json.dumps({"format": FORMAT, **asdict(card)})}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(state, beside, metadata=header)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(
+    path: str | Path, *, device: str | torch.device = "cpu"
+) -> tuple[VideoClassifier, ModelCard]:
+    """Build the network of a checkpoint, with its weights, in evaluation mode.
+
+    Raises:
+        CheckpointError: there is no such file, it is not ours, not whole, or of a newer version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            header = (file.metadata() or {}).get(HEADER)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: not a whole .safetensors file ({error}); copy or download it again"
+        ) from error
+    if header is None:
+        raise CheckpointError(
+            f"{path}: weights only, not a checkpoint of interlace; "
+            "give it to create_model or training as pretrained=PATH"
+        )
+    card = _read_card(path, header)
+    try:
+        model = _build(card)
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: interlace {interlace.__version__} cannot build its network "
+            f"(the file was written by {card.version}): {error}"
+        ) from error
+    return model.to(device).eval(), card
+
+
+def _build(card: ModelCard) -> VideoClassifier:
+    """The network without its weights; the initial ones it was trained from are of no concern any more."""
+    return create_model(card.model, **{**card.model_args, "pretrained": False})
+
+
+def _read_card(path: Path, header: str) -> ModelCard:
+    try:
+        values = json.loads(header)
+        version, written_format = values["version"], values.pop("format")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: its header is damaged ({error}); copy or download it again"
+        ) from error
+    if written_format > FORMAT:
+        raise CheckpointError(
+            f"{path}: written by interlace {version} in format {written_format}; this is "
+            f"{interlace.__version__}, which reads up to {FORMAT}; update with `pip install -U interlace`"
+        )
+    try:
+        return ModelCard(**{**values, "labels": tuple(values["labels"])})
+    except (TypeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: its header is not complete ({error})") from error

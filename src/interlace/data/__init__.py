@@ -1,0 +1,1 @@
+"""From files to clips: decoding, annotations, sampling, transforms, data sets."""

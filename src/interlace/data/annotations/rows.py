@@ -1,0 +1,137 @@
+"""From what a reader found in its file to Annotations: the one place where labels and files are looked up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from interlace.data.annotations.class_names import nearest
+from interlace.data.annotations.sample import AnnotationError, Annotations, Sample, malformed
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reader is asked to read."""
+
+    root: Path
+    """Folder of the videos."""
+    file: Path
+    """The annotation file (a folder for the formats `folder` and `hmdb51`)."""
+    label_names: tuple[str, ...] | None = None
+    """Names from a label file that the user gave."""
+    split: str | None = None
+    known_classes: tuple[str, ...] | None = None
+    """The classes that a network already has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One clip as its line says it."""
+
+    file: Path
+    line: int | None
+    places: tuple[Path, ...]
+    """Where the clip may lie; the first that exists is taken."""
+    labels: tuple[str | int, ...]
+    """Names, or indices from 0."""
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    num_frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """All rows of a file, and the class names if the format has them."""
+
+    rows: list[Row]
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def to_annotations(
+    parsed: Parsed, request: Request, format: str, missing: Literal["raise", "skip"]
+) -> Annotations:
+    """Look up every label and every file."""
+    if not parsed.rows:
+        split = "" if request.split is None else f" of the split {request.split!r}"
+        raise malformed(request.file, None, f"no clip{split}", f"at least one, in the format {format!r}")
+    classes = request.known_classes or parsed.classes or _classes_of(parsed.rows)
+    index_of = {name: index for index, name in enumerate(classes)}
+    exists = _listing()
+    samples: list[Sample] = []
+    absent: list[Row] = []
+    for row in parsed.rows:
+        labels = tuple(sorted({_index(row, label, parsed.classes, index_of) for label in row.labels}))
+        path = next(filter(exists, row.places), None)
+        if path is None:
+            absent.append(row)
+        else:
+            samples.append(Sample(path, labels, row.start_seconds, row.end_seconds, row.num_frames))
+    if absent and (missing == "raise" or not samples):
+        raise _not_there(absent, len(parsed.rows), request.root)
+    split = "" if request.split is None else f", split {request.split!r}"
+    skipped = f", {len(absent)} more are not on disk" if absent else ""
+    return Annotations(
+        samples=tuple(samples),
+        classes=classes,
+        source=f"{format}: {request.file}{split}{skipped}",
+        multi_label=any(len(row.labels) > 1 for row in parsed.rows),
+        missing=tuple(row.places[0] for row in absent),
+        notes=parsed.notes,
+    )
+
+
+def _classes_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Sorted names; for indices without names, the numbers themselves."""
+    labels = {label for row in rows for label in row.labels}
+    indices = [label for label in labels if isinstance(label, int)]
+    if indices:
+        return tuple(str(index) for index in range(max(indices) + 1))
+    return tuple(sorted(str(label) for label in labels))
+
+
+def _index(
+    row: Row, label: str | int, format_classes: tuple[str, ...] | None, index_of: dict[str, int]
+) -> int:
+    if isinstance(label, int):
+        num_classes = len(index_of) if format_classes is None else len(format_classes)
+        if not 0 <= label < num_classes:
+            expected = f"an index from 0 to {num_classes - 1} ({num_classes} classes)"
+            raise malformed(row.file, row.line, f"label {label}", expected)
+        if format_classes is None:
+            return label
+        label = format_classes[label]
+    if label not in index_of:
+        hint = nearest(label, tuple(index_of))
+        expected = f"one of the {len(index_of)} known classes ({hint})"
+        raise malformed(row.file, row.line, f"label {label!r}", expected)
+    return index_of[label]
+
+
+def _listing() -> Callable[[Path], bool]:
+    """A test for existence that reads each folder once: many times quicker than asking for every file."""
+
+    @cache
+    def names_in(folder: str) -> frozenset[str]:
+        return frozenset(os.listdir(folder)) if os.path.isdir(folder) else frozenset()  # noqa: PTH112, PTH208
+
+    def exists(path: Path) -> bool:
+        folder, name = os.path.split(path)
+        return name in names_in(folder or ".")
+
+    return exists
+
+
+def _not_there(absent: list[Row], total: int, root: Path) -> AnnotationError:
+    first = ", ".join(str(row.places[0]) for row in absent[:3])
+    more = ", ..." if len(absent) > 3 else ""
+    return malformed(
+        absent[0].file,
+        absent[0].line,
+        f"a clip that is not on disk; {len(absent)} of {total} are missing: {first}{more}",
+        f"the files under {root} (missing='skip' goes on without them)",
+    )

@@ -1,0 +1,203 @@
+"""From annotations to tensors: clips for training, views for evaluation. Pixels stay uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from interlace.data import video
+from interlace.data.annotations import Annotations, Sample
+from interlace.data.sampling import DenseSampling, SegmentSampling, frame_span
+from interlace.data.seed import mixed_seed
+from interlace.data.video import VideoError, VideoReader
+from interlace.data.views import spatial_views
+
+Sampling = SegmentSampling | DenseSampling
+Transform = Callable[[Tensor, tuple[int, ...]], tuple[Tensor, tuple[int, ...]]]
+
+
+class TrainDataset(Dataset[dict[str, Any]]):
+    """One random clip of each video; every random choice is a function of (seed, epoch, index).
+
+    An item is {"clip": uint8 (T, C, S, S), "label": int, or float (K,) of zeros and ones if multi-label,
+    "index": int}; with ``on_error="skip"`` an unreadable video is {"clip": None, "index": int, "error": str}.
+
+    Raises:
+        VideoError: an unreadable video under ``on_error="raise"``; the message names the file.
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        sampling: Sampling,
+        transform: Transform,
+        *,
+        seed: int,
+        on_error: Literal["raise", "skip"] = "raise",
+        color: Literal["rgb", "gray"] = "rgb",
+        frame_template: str | None = None,
+    ) -> None:
+        self.annotations = annotations
+        self.sampling = sampling
+        self.transform = transform
+        self.seed = seed
+        self.on_error = on_error
+        self.color = color
+        self.frame_template = frame_template
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see it change
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the random choices, in every worker; call it before the epoch's first batch."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sample = self.annotations.samples[index]
+        epoch = int(self._epoch)
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, index, 0))
+        try:
+            with open_sample(sample, self.color, self.on_error, self.frame_template) as reader:
+                first, end = usable_frames(reader, sample)
+                chosen = self.sampling.train_indices(end - first, generator)
+                clip = reader.frames_at([first + i for i in chosen])
+        except VideoError as error:
+            if self.on_error == "raise":
+                raise
+            return {"clip": None, "index": index, "error": str(error)}
+        with torch.random.fork_rng(devices=[]):
+            # the CPU's generator alone: torch.manual_seed would also set a GPU's, which is not restored here
+            torch.default_generator.manual_seed(mixed_seed(self.seed, epoch, index, 1))
+            clip, labels = self.transform(clip, sample.labels)
+        return {"clip": clip, "label": target(labels, self.annotations), "index": index}
+
+
+class ViewDataset(Dataset[dict[str, Any]]):
+    """All views of each video, the same at every call: clips x crops, crops running fastest.
+
+    An item is {"views": uint8 (V, T, C, S, S), "label": as in :class:`TrainDataset`, "index": int}; with
+    ``on_error="skip"`` an unreadable video is {"views": None, "index": int, "error": str}.
+
+    Raises:
+        VideoError: an unreadable video under ``on_error="raise"``; the message names the file.
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        sampling: Sampling,
+        num_clips: int,
+        crops: Literal["center", "three", "ten", "full"],
+        image_size: int,
+        *,
+        on_error: Literal["raise", "skip"] = "raise",
+        color: Literal["rgb", "gray"] = "rgb",
+        frame_template: str | None = None,
+    ) -> None:
+        self.annotations = annotations
+        self.sampling = sampling
+        self.num_clips = num_clips
+        self.crops = crops
+        self.image_size = image_size
+        self.on_error = on_error
+        self.color = color
+        self.frame_template = frame_template
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sample = self.annotations.samples[index]
+        try:
+            with open_sample(sample, self.color, self.on_error, self.frame_template) as reader:
+                first, end = usable_frames(reader, sample)
+                clips = self.sampling.test_indices(end - first, self.num_clips)
+                needed = sorted(
+                    {i for clip in clips for i in clip}
+                )  # views share frames: each is decoded once
+                frames = reader.frames_at([first + i for i in needed])
+        except VideoError as error:
+            if self.on_error == "raise":
+                raise
+            return {"views": None, "index": index, "error": str(error)}
+        place = {i: position for position, i in enumerate(needed)}
+        cropped = spatial_views(frames, self.crops, self.image_size)
+        views = torch.cat([cropped[:, [place[i] for i in clip]] for clip in clips])
+        return {"views": views, "label": target(sample.labels, self.annotations), "index": index}
+
+
+def open_sample(
+    sample: Sample,
+    color: Literal["rgb", "gray"],
+    on_error: Literal["raise", "skip"],
+    frame_template: str | None,
+) -> VideoReader:
+    """The sample's video."""
+    return video.open(sample.path, color=color, on_error=on_error, frame_template=frame_template)
+
+
+def usable_frames(reader: VideoReader, sample: Sample) -> tuple[int, int]:
+    """First frame and end of the part of the video that the annotation means.
+
+    A list file's number of frames binds for a folder of pictures; a video file knows its own number better
+    than the tool that once unpacked it.
+
+    Raises:
+        VideoError: the folder holds fewer pictures than promised, or no frame lies within the bounds.
+    """
+    end = reader.num_frames
+    if sample.num_frames is not None and sample.path.is_dir():
+        if sample.num_frames > end:
+            raise VideoError(
+                f"{sample.path}: the list file promises {sample.num_frames} frames, the folder holds {end}; "
+                "extract the frames again or correct the list"
+            )
+        end = sample.num_frames
+    if sample.start_seconds is None and sample.end_seconds is None:
+        return 0, end
+    try:
+        first, last = frame_span(reader.pts_seconds, sample.start_seconds, sample.end_seconds)
+    except ValueError as error:
+        raise VideoError(f"{sample.path}: {error}") from error
+    return first, min(end, last)
+
+
+def target(labels: tuple[int, ...], annotations: Annotations) -> int | Tensor:
+    """A class index, or for multi-label data float (K,) with ones at the labels."""
+    if not annotations.multi_label:
+        return labels[0]
+    ones = torch.zeros(len(annotations.classes))
+    ones[list(labels)] = 1.0
+    return ones
+
+
+def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Stack the items that could be read; "errors" lists (index, reason) of the others.
+
+    Raises:
+        VideoError: no video of a training batch could be read. A batch of views may come out empty: it has no
+            "views", and no label or index.
+    """
+    errors = [(item["index"], item["error"]) for item in items if "error" in item]
+    read = [item for item in items if "error" not in item]
+    batch: dict[str, Any] = {
+        "label": torch.empty(0, dtype=torch.int64),
+        "index": torch.tensor([item["index"] for item in read], dtype=torch.int64),
+        "errors": errors,
+    }
+    if read:
+        pixels = "clip" if "clip" in read[0] else "views"
+        batch[pixels] = torch.stack([item[pixels] for item in read])
+        labels = [item["label"] for item in read]
+        batch["label"] = torch.stack(labels) if isinstance(labels[0], Tensor) else torch.tensor(labels)
+    elif "clip" in items[0]:
+        raise VideoError(
+            f"none of the {len(items)} videos of a training batch could be read; the first: {errors[0][1]}; "
+            "see `interlace check`"
+        )
+    return batch

@@ -1,0 +1,112 @@
+"""The order in which training clips are seen: a pure function of (seed, epoch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from interlace.data.seed import mixed_seed
+
+
+class EpochSampler(Sampler[int]):
+    """Indices of one epoch for one replica; every clip once, or by ``weights``.
+
+    With ``weights`` (one a clip) as many clips are drawn as there are; a clip whose share is 2.3 comes two or
+    three times. Replicas see disjoint parts of one order that together is complete; if it does not divide,
+    the first few are seen twice, so that all replicas take the same number of steps.
+
+    Raises:
+        ValueError: no clip, a rank outside the replicas, weights of the wrong number or all zero.
+
+    Example:
+        >>> from interlace.data.epoch_sampler import EpochSampler
+        >>> sorted(EpochSampler(4, seed=0))
+        [0, 1, 2, 3]
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        seed: int,
+        weights: Float64[Tensor, " num_samples"] | None = None,
+        num_replicas: int = 1,
+        rank: int = 0,
+    ) -> None:
+        if num_samples < 1:
+            raise ValueError(f"num_samples={num_samples}: there is no clip to draw")
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"rank={rank} is not one of num_replicas={num_replicas}, counted from 0")
+        if weights is not None and (len(weights) != num_samples or weights.min() < 0 or weights.sum() <= 0):
+            raise ValueError(
+                f"weights must be {num_samples} numbers >= 0 with a positive sum, one for each clip"
+            )
+        self.num_samples = num_samples
+        self.seed = seed
+        self.weights = weights
+        self.num_replicas = num_replicas
+        self.rank = rank
+        self.epoch = 0
+        self._start = (0, 0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next pass is for."""
+        self.epoch = epoch
+
+    def start_at(self, epoch: int, start: int) -> None:
+        """Passes over this epoch leave out this replica's first ``start`` clips: it was interrupted there.
+
+        Other epochs are whole. The length stays that of a whole epoch, as Lightning's resumed loop expects.
+        """
+        if not 0 <= start <= len(self):
+            raise ValueError(f"start={start} is not within the epoch's {len(self)} clips")
+        self._start = (epoch, start)
+
+    def __len__(self) -> int:
+        return -(-self.num_samples // self.num_replicas)
+
+    def __iter__(self) -> Iterator[int]:
+        epoch, start = self._start
+        mine = self.order(self.epoch)[self.rank :: self.num_replicas]
+        return iter(mine[start if epoch == self.epoch else 0 :].tolist())
+
+    def order(self, epoch: int) -> Int64[Tensor, " padded"]:
+        """The epoch's whole order, for all replicas together."""
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch))
+        order = torch.randperm(self.num_samples, generator=generator)
+        if self.weights is not None:
+            drawn = order[systematic_draw(self.weights[order], generator)]
+            order = drawn[torch.randperm(self.num_samples, generator=generator)]
+        padding = len(self) * self.num_replicas - self.num_samples
+        return torch.cat([order, order.repeat(-(-padding // self.num_samples))[:padding]])
+
+
+def systematic_draw(weights: Float64[Tensor, " n"], generator: torch.Generator) -> Int64[Tensor, " n"]:
+    """Evenly spaced marks on the cumulated weights: index i comes n w_i / sum(w) times, rounded up or down.
+
+    Independent draws would miss a third of the clips in each epoch even when all weights are equal.
+    """
+    n = len(weights)
+    marks = (
+        torch.arange(n, dtype=torch.float64) + torch.rand(1, generator=generator, dtype=torch.float64)
+    ) / n
+    cumulated = weights.cumsum(0)
+    return torch.searchsorted(cumulated, marks * cumulated[-1], right=True).clamp(max=n - 1)
+
+
+def balanced_weights(labels: Sequence[tuple[int, ...]], num_classes: int) -> Float64[Tensor, " num_samples"]:
+    """Weights with which every class is drawn equally often; a clip of several classes counts as its rarest.
+
+    Example:
+        >>> from interlace.data.epoch_sampler import balanced_weights
+        >>> balanced_weights([(0,), (0,), (1,)], num_classes=2)
+        tensor([0.5000, 0.5000, 1.0000], dtype=torch.float64)
+    """
+    counts = [0] * num_classes
+    for clip_labels in labels:
+        for label in clip_labels:
+            counts[label] += 1
+    return torch.tensor([1 / min(counts[label] for label in clip) for clip in labels], dtype=torch.float64)

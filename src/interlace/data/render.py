@@ -1,0 +1,226 @@
+"""The built-in data: real H.264 files in ten classes, in pairs that only the order of the frames tells apart.
+
+Clips come as twins: one scene is drawn and painted once, the forward class gets the frames and its partner
+the same frames backwards. A network that is blind to order gives twins the same answer, so it is right for at
+most half of them, whatever it has learned.
+
+The seed fixes every pixel that is painted (within one version of NumPy); the bytes of the files may differ
+with the version of x264.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+from rich.progress import Progress
+
+from interlace.data.render_motion import MOTIONS
+from interlace.data.render_scene import FRAME_RATES, paint
+
+PARTNERS = {
+    "move_right": "move_left",
+    "move_left": "move_right",
+    "move_down": "move_up",
+    "move_up": "move_down",
+    "approach": "recede",
+    "recede": "approach",
+    "turn_clockwise": "turn_counterclockwise",
+    "turn_counterclockwise": "turn_clockwise",
+    "appear": "vanish",
+    "vanish": "appear",
+}
+"""For each class the one that it becomes when it is played backwards."""
+
+CLASSES = tuple(sorted(PARTNERS))
+
+# Raise this when the same seed gives other frames, so that old data is not taken for new.
+VERSION = 1
+# H.264's constant quantizer: about 85 kB a clip of 96 pixels, with an error of two or three grey levels.
+QUANTIZER = 24
+
+
+def frames(name: str, rng: np.random.Generator, *, size: int = 96) -> UInt8[np.ndarray, "T size size 3"]:
+    """Draw the frames of one clip of a class: odd in number, square, RGB.
+
+    Raises:
+        ValueError: there is no such class.
+
+    Example:
+        >>> import numpy as np
+        >>> from interlace.data.render import frames
+        >>> right = frames("move_right", np.random.default_rng(0), size=64)
+        >>> left = frames("move_left", np.random.default_rng(0), size=64)
+        >>> bool((right == left[::-1]).all())
+        True
+    """
+    if name not in PARTNERS:
+        raise ValueError(f"no class is called {name!r}; there are {', '.join(CLASSES)}")
+    if name in MOTIONS:
+        return paint(name, rng, size=size)
+    return paint(PARTNERS[name], rng, size=size)[::-1]
+
+
+def encode(path: Path, clip: UInt8[np.ndarray, "T H W 3"], frame_rate: int) -> None:
+    """Write frames as an H.264 file in which every frame is a key frame, all of one quality.
+
+    Predicted frames change in quality along the file, in one direction only, so that a single frame could
+    betray whether it stands early or late. This way the file of the reversed frames decodes to the reversed
+    frames, bit for bit.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(
+            "libx264",
+            rate=frame_rate,
+            options={"qp": str(QUANTIZER), "g": "1", "preset": "veryfast", "threads": "1"},
+        )
+        _, stream.height, stream.width, _ = clip.shape
+        stream.pix_fmt = "yuv420p"
+        for picture in clip:
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+            )
+        container.mux(stream.encode(None))
+
+
+def render(
+    output: Path,
+    *,
+    clips_per_class: int = 20,
+    val_clips_per_class: int = 10,
+    size: int = 96,
+    seed: int = 0,
+    num_workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write the built-in data set into a folder and return the folder.
+
+    It receives CLASS/NAME.mp4, train.csv and val.csv (path,label), and dataset.json with these arguments. It
+    appears when it is complete: a render that was interrupted leaves nothing of that name and can be started
+    again, and a finished one with the same arguments is taken as it is.
+
+    Args:
+        output: New or empty folder.
+        clips_per_class: Training clips of each of the ten classes.
+        val_clips_per_class: Validation clips of each class, from other scenes than the training clips.
+        size: Height and width in pixels, an even number of at least 32.
+        seed: The same seed gives the same frames.
+        num_workers: Threads; as many as there are cores if omitted.
+        progress: Show a progress bar.
+
+    Raises:
+        ValueError: ``output`` holds something else, or a number is out of range.
+
+    Example:
+        >>> import tempfile
+        >>> from interlace.data.render import render
+        >>> output = Path(tempfile.mkdtemp()) / "moves"
+        >>> folder = render(output, clips_per_class=1, val_clips_per_class=1, size=32, progress=False)
+        >>> sorted(path.name for path in folder.iterdir() if path.is_file())
+        ['dataset.json', 'train.csv', 'val.csv']
+    """
+    if clips_per_class < 1 or val_clips_per_class < 0:
+        raise ValueError(
+            f"clips_per_class={clips_per_class}, val_clips_per_class={val_clips_per_class}: "
+            "at least 1 training clip and 0 validation clips of each class are needed"
+        )
+    if size < 32 or size % 2:
+        raise ValueError(
+            f"size={size}: H.264 needs an even number here, and below 32 pixels the objects are lost"
+        )
+    counts = {"train": clips_per_class, "val": val_clips_per_class}
+    card = {
+        "generator": "interlace render",
+        "version": VERSION,
+        "classes": list(CLASSES),
+        "clips_per_class": clips_per_class,
+        "val_clips_per_class": val_clips_per_class,
+        "size": size,
+        "seed": seed,
+    }
+    if _is_finished(output, card):
+        return output
+    with _appearing(output) as folder:
+        for name in CLASSES:
+            (folder / name).mkdir()
+        jobs = [
+            (split, motion, i) for split, count in counts.items() for i in range(count) for motion in MOTIONS
+        ]
+        with ThreadPoolExecutor(num_workers or os.cpu_count()) as pool, Progress(disable=not progress) as bar:
+            twins = [
+                pool.submit(_write_twins, folder, split, motion, i, size, seed) for split, motion, i in jobs
+            ]
+            try:
+                for twin in bar.track(as_completed(twins), total=len(twins), description="rendering"):
+                    twin.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # one failure or Ctrl-C ends the whole render
+                raise
+        for split, count in counts.items():
+            _write_list(folder / f"{split}.csv", split, count)
+        (folder / "dataset.json").write_text(json.dumps(card, indent=2) + "\n")
+    return output
+
+
+def _write_twins(folder: Path, split: str, motion: str, index: int, size: int, seed: int) -> None:
+    """Write one clip of a motion and its twin, the reversal; the draw depends on these arguments only."""
+    rng = np.random.default_rng([seed, ("train", "val").index(split), list(MOTIONS).index(motion), index])
+    frame_rate = int(rng.choice(FRAME_RATES))
+    clip = frames(motion, rng, size=size)
+    encode(folder / _clip_name(motion, split, index), clip, frame_rate)
+    encode(folder / _clip_name(PARTNERS[motion], split, index), clip[::-1], frame_rate)
+
+
+def _clip_name(name: str, split: str, index: int) -> str:
+    return f"{name}/{split}_{index:04d}.mp4"
+
+
+def _write_list(path: Path, split: str, count: int) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "label"])
+        writer.writerows([_clip_name(name, split, i), name] for name in CLASSES for i in range(count))
+
+
+def _is_finished(output: Path, card: dict[str, object]) -> bool:
+    """Whether the folder holds exactly this data set; anything else in it is an error."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return False
+    try:
+        found = json.loads((output / "dataset.json").read_text())
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or found.get("generator") != card["generator"]:
+        raise ValueError(f"{output}: holds other things than rendered clips; name a new or an empty folder")
+    if found != card:
+        different = [
+            f"{key}={found.get(key)!r} there, {card[key]!r} wanted"
+            for key in card
+            if found.get(key) != card[key]
+        ]
+        raise ValueError(
+            f"{output}: holds another data set ({'; '.join(different)}); name a new folder or remove it"
+        )
+    return True
+
+
+@contextmanager
+def _appearing(output: Path) -> Iterator[Path]:
+    """A folder beside ``output`` that gets that name when all went well: half a data set is never seen."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
+        folder = Path(temporary) / output.name
+        folder.mkdir()
+        yield folder
+        if output.exists():
+            output.rmdir()  # it is empty: that was seen before
+        folder.rename(output)

@@ -1,0 +1,8 @@
+"""Scoring on labelled clips: protocols, metrics, ensembles and the report."""
+
+from __future__ import annotations
+
+from interlace.evaluation.evaluate import evaluate
+from interlace.evaluation.protocol import PROTOCOLS, Protocol, get_protocol, score_views
+
+__all__ = ["PROTOCOLS", "Protocol", "evaluate", "get_protocol", "score_views"]

@@ -1,0 +1,188 @@
+"""Score checkpoints on labelled clips by a protocol, and write the report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from interlace.checkpoints import load_checkpoint
+from interlace.data.annotations import Annotations
+from interlace.evaluation.checks import check_finite, check_members, checked_weights
+from interlace.evaluation.loop import ScoredBatch, score_clips
+from interlace.evaluation.output import claim_folder, clips_sha256, file_sha256
+from interlace.evaluation.protocol import Average, Protocol, get_protocol, probabilities
+from interlace.evaluation.report import write_partial, write_report
+from interlace.evaluation.scores import Scores, combine
+from interlace.provenance import describe_device, provenance
+from interlace.types import EvalReport
+
+
+def evaluate(
+    checkpoints: Sequence[Path | str],
+    annotations: Annotations,
+    *,
+    protocol: str | Protocol = "1clip-center",
+    average: Average | None = None,
+    weights: Sequence[float | int] | None = None,
+    batch_size: int = 8,
+    num_workers: int = 2,
+    device: str = "auto",
+    precision: Literal["32", "bf16"] = "32",
+    on_error: Literal["raise", "skip"] = "raise",
+    frame_template: str | None = None,
+    output: Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> EvalReport:
+    """Score one checkpoint, or several as an ensemble, on labelled clips, and write the report's files.
+
+    The numbers depend on the clips, the checkpoints and the protocol only: not on the batch size, the order
+    of the clips or the number of workers. If the run is interrupted, what was scored is kept in
+    predictions.csv.part.
+
+    Args:
+        checkpoints: one or several; each sees the clips by its own sampling and preprocessing.
+        annotations: the clips, with the classes of the checkpoints in the same order.
+        protocol: a name, or a protocol of one's own.
+        average: probabilities or logits; replaces the protocol's choice.
+        weights: one for each checkpoint; by default all count the same.
+        batch_size: views that the network sees at once; bounds the memory.
+        num_workers: processes that decode; 0 decodes here.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        precision: 32, or bf16 for mixed arithmetic.
+        on_error: raise at a video that cannot be read, or skip it; skipped ones are counted and listed.
+        frame_template: template of frame files, where videos are folders of pictures.
+        output: the folder to write; by default evaluation-PROTOCOL beside the first checkpoint. Files of the
+            same evaluation (same weights, clips, protocol) are replaced, those of another one are an error.
+        overwrite: replace the files of another evaluation too.
+        progress: show a bar on a terminal.
+
+    Raises:
+        ValueError: classes that disagree, weights that do not fit, an unknown protocol, no clip that could be
+            read, scores that are not numbers, an output folder that holds another evaluation.
+
+    Example:
+        >>> from interlace.evaluation import evaluate
+        >>> report = evaluate(["best.safetensors"], annotations, protocol="full-res")  # doctest: +SKIP
+        >>> print(report)  # doctest: +SKIP
+        full-res, 400 clips: top1 91.25, top5 99.50, mean_class_accuracy 90.87
+    """
+    started = time.monotonic()
+    protocol = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    protocol = replace(protocol, average=average or protocol.average)
+    paths = [Path(path) for path in checkpoints]
+    shares = checked_weights(weights, len(paths))
+    members = [load_checkpoint(path) for path in paths]
+    check_members(paths, [card for _, card in members], annotations)
+    target = _choose_device(device)
+    details: dict[str, Any] = {
+        "average": protocol.average,
+        "views": {"num_clips": protocol.num_clips, "crops": protocol.crops},
+        "checkpoints": [
+            {"path": str(path), "sha256": file_sha256(path), "weight": share, "model": card.model}
+            for path, share, (_, card) in zip(paths, shares, members, strict=True)
+        ],
+        "data": annotations.source,
+        "data_sha256": clips_sha256(annotations),
+        "num_classes": len(annotations.classes),
+        "multi_label": members[0][1].multi_label,
+        "precision": precision,
+        "device": describe_device(target),
+        "batch_size": batch_size,
+        **provenance(),
+    }
+    output = claim_folder(
+        output or paths[0].parent / f"evaluation-{protocol.name}", protocol.name, details, overwrite=overwrite
+    )
+    tally = _Tally(annotations, protocol, shares, multi_label=members[0][1].multi_label)
+    try:
+        for number, (path, (model, card)) in enumerate(zip(paths, members, strict=True)):
+            batches = score_clips(
+                model,
+                card,
+                annotations,
+                protocol,
+                batch_size=batch_size,
+                num_workers=num_workers,
+                device=target,
+                precision=precision,
+                on_error=on_error,
+                frame_template=frame_template,
+                progress=progress,
+                title=path.name if len(paths) == 1 else f"{path.name} ({number + 1} of {len(paths)})",
+            )
+            with closing(batches):  # the bar ends before anything else is printed
+                for batch in batches:
+                    check_finite(batch, annotations, path)
+                    tally.add(number, batch)
+            model.cpu()  # room on the device for the next one
+    except BaseException:  # Ctrl-C too: hours of scores are not thrown away
+        print(write_partial(output, tally.scores(), len(annotations)), file=sys.stderr)
+        raise
+
+    scores = tally.scores()
+    if not scores.samples:
+        reason = next(iter(tally.errors.values()), "there are no clips")
+        raise ValueError(
+            f"{annotations.source}: none of the {len(annotations)} clips could be scored; {reason}"
+        )
+    report = EvalReport(
+        protocol=protocol.name,
+        metrics=scores.measure(),
+        num_clips=len(scores.samples),
+        skipped=tuple((str(annotations.samples[i].path), tally.errors[i]) for i in sorted(tally.errors)),
+        output=output,
+        details={**details, "notes": scores.notes(), "seconds": round(time.monotonic() - started, 2)},
+    )
+    write_report(output, report, scores)
+    return report
+
+
+class _Tally:
+    """Scores as they come in, by checkpoint and clip; the order of the annotations is restored at the end."""
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        protocol: Protocol,
+        weights: Sequence[float | int],
+        *,
+        multi_label: bool,
+    ) -> None:
+        self.annotations, self.protocol, self.weights = annotations, protocol, weights
+        self.multi_label = multi_label
+        self.rows: list[dict[int, Tensor]] = [{} for _ in weights]
+        self.errors: dict[int, str] = {}
+
+    def add(self, member: int, batch: ScoredBatch) -> None:
+        self.rows[member].update(zip(batch.indices, batch.scores, strict=True))
+        self.errors.update(batch.errors)
+
+    def scores(self) -> Scores:
+        """Probabilities of the clips that every checkpoint has scored so far."""
+        classes = self.annotations.classes
+        done = [i for i in range(len(self.annotations)) if all(i in rows for rows in self.rows)]
+        samples = tuple(self.annotations.samples[i] for i in done)
+        none = torch.zeros(0, len(classes), dtype=torch.float64)
+        mean = combine(
+            [torch.stack([rows[i] for i in done]) if done else none for rows in self.rows], self.weights
+        )
+        if self.protocol.average == "logits":
+            mean = probabilities(mean, multi_label=self.multi_label)
+        return Scores(samples, classes, mean, self.multi_label)
+
+
+def _choose_device(name: str) -> str:
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

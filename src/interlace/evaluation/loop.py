@@ -1,0 +1,143 @@
+"""The pass over the clips: decode views in workers, score them by one network, yield scores by clip index."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from interlace.checkpoints import ModelCard
+from interlace.data.annotations import Annotations
+from interlace.data.dataset import ViewDataset, collate
+from interlace.data.sampling import sampling_from_dict
+from interlace.data.transforms import Preprocess
+from interlace.data.video import VideoError
+from interlace.evaluation.protocol import Protocol, score_views
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredBatch:
+    """Scores of some clips, known by their place in the annotations, and why others could not be read."""
+
+    indices: list[int]
+    scores: Float[Tensor, "B K"]
+    errors: list[tuple[int, str]]
+
+
+def score_clips(
+    model: nn.Module,
+    card: ModelCard,
+    annotations: Annotations,
+    protocol: Protocol,
+    *,
+    batch_size: int = 8,
+    num_workers: int = 2,
+    device: str | torch.device = "cpu",
+    precision: Literal["32", "bf16"] = "32",
+    on_error: Literal["raise", "skip"] = "raise",
+    frame_template: str | None = None,
+    progress: bool = False,
+    title: str = "evaluate",
+) -> Generator[ScoredBatch, None, None]:
+    """Score every clip by one network under a protocol; yields as it goes, so nothing is lost on the way.
+
+    At most ``batch_size`` views are in the network at once; a batch of the loader is as many videos as have
+    that many views, at least one.
+
+    Raises:
+        VideoError: a video cannot be read and ``on_error`` is raise.
+
+    Example:
+        >>> from interlace.evaluation.loop import score_clips
+        >>> for batch in score_clips(model, card, annotations, protocol):  # doctest: +SKIP
+        ...     print(batch.indices, batch.scores.shape)
+        [0, 1, 2, 3, 4, 5, 6, 7] torch.Size([8, 27])
+    """
+    device = torch.device(device)
+    dataset = ViewDataset(
+        annotations,
+        sampling_from_dict(card.sampling),
+        protocol.num_clips,
+        protocol.crops,
+        card.preprocessing["image_size"],
+        on_error=on_error,
+        color=card.preprocessing["color"],
+        frame_template=frame_template,
+    )
+    loader = DataLoader(
+        dataset,
+        batch_size=max(1, batch_size // protocol.num_views),
+        num_workers=num_workers,
+        collate_fn=collate,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # else it draws the workers' seed from the global state
+    )
+    preprocess = Preprocess(card.preprocessing["mean"], card.preprocessing["std"]).to(device)
+    model = model.to(device).eval()
+    batches = iter(loader)  # workers start before the thread that draws the bar
+    with progress_bar(progress) as bar:
+        task = bar.add_task(title, total=len(annotations))
+        for batch in _short_errors(batches):
+            indices = batch["index"].tolist()
+            if indices:
+                with (
+                    torch.inference_mode(),
+                    torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+                ):
+                    scores = score_views(
+                        model,
+                        batch["views"],
+                        lambda views: preprocess(views.to(device, non_blocking=True)),
+                        protocol.average,
+                        multi_label=card.multi_label,
+                        batch_size=batch_size,
+                    )
+                yield ScoredBatch(indices, scores.clone(), batch["errors"])
+            else:
+                yield ScoredBatch([], torch.zeros(0, len(card.labels), dtype=torch.float64), batch["errors"])
+            bar.advance(task, len(indices) + len(batch["errors"]))
+
+
+def _short_errors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A worker's error reaches this process with its whole traceback in the message; keep the message."""
+    try:
+        yield from batches
+    except VideoError as error:
+        last_line = str(error).strip().splitlines()[-1]
+        raise VideoError(last_line.split("VideoError: ", 1)[-1]) from error
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} clips/s" if task.speed else "- clips/s")
+
+
+def progress_bar(shown: bool) -> Progress:
+    """A bar with count, rate and time left on the error stream; silent where that is not a terminal."""
+    console = Console(file=sys.stderr)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not (shown and console.is_terminal),
+    )

@@ -1,0 +1,264 @@
+"""A trained network that takes files: open, choose frames, decode, preprocess, classify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from interlace.checkpoints import ModelCard, load_checkpoint
+from interlace.data import video as video_files
+from interlace.data.sampling import sampling_from_dict
+from interlace.data.transforms import Preprocess
+from interlace.data.video import VideoReader
+from interlace.data.views import Crops, spatial_views
+from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
+from interlace.models.classifier import VideoClassifier
+from interlace.types import Prediction
+
+Average = Literal["probabilities", "logits"]
+# Views that the network sees at once: bounds memory for ten clips of three crops and for hours of windows.
+VIEWS_PER_FORWARD = 8
+
+
+class Recognizer:
+    """A network with all that it needs to read a file: sampling, preprocessing, labels, device.
+
+    Attributes: ``model`` (the network, in eval mode), ``card`` (what the checkpoint says of it), ``device``.
+
+    Example:
+        >>> import torch
+        >>> from interlace.checkpoints import ModelCard
+        >>> from interlace.inference import Recognizer
+        >>> from interlace.models import create_model
+        >>> arguments = {"num_classes": 2, "num_segments": 4}
+        >>> card = ModelCard(
+        ...     model="tin_resnet18", model_args=arguments, labels=("wave", "clap"),
+        ...     sampling={"name": "segment", "num_segments": 4},
+        ...     preprocessing={"image_size": 32, "mean": [0.5] * 3, "std": [0.25] * 3, "color": "rgb"},
+        ... )
+        >>> recognizer = Recognizer(create_model("tin_resnet18", **arguments), card, device="cpu")
+        >>> len(recognizer(torch.zeros(9, 3, 40, 48, dtype=torch.uint8)).top)
+        2
+    """
+
+    def __init__(
+        self, model: VideoClassifier, card: ModelCard, *, device: str | torch.device = "auto"
+    ) -> None:
+        self.device = choose_device(device)
+        self.model = model.to(self.device).eval()
+        self.card = card
+        self.sampling = sampling_from_dict(card.sampling)
+        self.preprocess = Preprocess(card.preprocessing["mean"], card.preprocessing["std"]).to(self.device)
+
+    def __call__(
+        self,
+        video: str | Path | VideoReader | UInt8[Tensor, "T C H W"] | UInt8[np.ndarray, "T C H W"],
+        *,
+        top_k: int = 5,
+        num_clips: int = 1,
+        crops: Crops = "center",
+        average: Average = "probabilities",
+    ) -> Prediction:
+        """Say what happens in a video file, a folder of frames, an open reader, or a decoded clip.
+
+        Args:
+            video: A decoded clip may have any number of frames; the same sampling picks T of them.
+            top_k: Labels to return, best first; at most as many as there are classes.
+            num_clips: Temporal samples; their scores are averaged.
+            crops: Spatial crops of each clip; the default with one clip is the protocol ``1clip-center``.
+            average: What is averaged over views.
+
+        Raises:
+            ValueError: the video cannot be read, or the clip does not fit the network. A frame that cannot be
+                decoded is no error: its nearest neighbour stands in, and the prediction's notes say so.
+        """
+        if isinstance(video, str | Path):
+            with self.open(video) as reader:
+                return self(reader, top_k=top_k, num_clips=num_clips, crops=crops, average=average)
+        frames_at: Callable[[list[int]], Tensor]
+        if isinstance(video, torch.Tensor | np.ndarray):
+            clip = check_clip(video, self.model.in_chans)
+            name, num_frames, frames_at = f"clip {tuple(clip.shape)}", len(clip), clip.__getitem__
+        else:
+            name, num_frames, frames_at = str(video.path), video.num_frames, video.frames_at
+
+        clips = self.sampling.test_indices(num_frames, num_clips)
+        image_size = self.card.preprocessing["image_size"]
+        views = torch.cat([spatial_views(frames_at(indices), crops, image_size) for indices in clips])
+        logits = self.logits(views)
+        if average == "logits":
+            probabilities = self.probabilities(logits.mean(0))
+        else:
+            probabilities = self.probabilities(logits).mean(0)
+
+        notes = () if isinstance(video, torch.Tensor | np.ndarray) else tuple(video.notes)
+        notes += short_note(num_frames, self.sampling.num_segments)
+        return Prediction(path=name, top=self.best(probabilities, top_k), notes=notes)
+
+    def open(self, path: str | Path) -> VideoReader:
+        """Open a file or a folder of frames as this network reads it, lenient with damaged frames."""
+        return video_files.open(path, color=self.card.preprocessing.get("color", "rgb"), on_error="skip")
+
+    @torch.inference_mode()
+    def logits(self, views: UInt8[Tensor, "V T C H W"]) -> Float[Tensor, "V K"]:
+        """The network's answer to each view, on the CPU."""
+        parts = views.split(VIEWS_PER_FORWARD)
+        return torch.cat([self.model(self.preprocess(part.to(self.device))).cpu().double() for part in parts])
+
+    def probabilities(self, logits: Float[Tensor, "*views K"]) -> Float[Tensor, "*views K"]:
+        """Softmax over the classes; a sigmoid for each where a clip may have several labels."""
+        return logits.sigmoid() if self.card.multi_label else logits.softmax(-1)
+
+    def best(self, probabilities: Float[Tensor, " K"], top_k: int) -> tuple[tuple[str, float], ...]:
+        """The ``top_k`` (label, score) pairs, best first."""
+        if top_k < 1:
+            raise ValueError(f"top_k={top_k} asks for no label; give 1 or more")
+        scores, classes = probabilities.topk(min(top_k, len(self.card.labels)))
+        return tuple(
+            (self.card.labels[k], score) for k, score in zip(classes.tolist(), scores.tolist(), strict=True)
+        )
+
+    def timeline(
+        self,
+        video: str | Path | VideoReader,
+        *,
+        window_seconds: float | None = None,
+        hop_seconds: float | None = None,
+        top_k: int = 5,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Prediction]:
+        """Say what happens when in a long video: a prediction for each window, in order of time.
+
+        The file is decoded once, forward, and few, small frames are kept: its length costs time, not memory.
+
+        Args:
+            video: A file, a folder of frames, or an open reader.
+            window_seconds: Length of a window; by default that of the median training clip, else 4 s.
+            hop_seconds: From the start of a window to the next; by default half a window.
+            top_k: Labels for each window.
+            progress: Called with (windows done, windows in all).
+
+        Raises:
+            ValueError: the video cannot be read, or the window or hop is not above zero.
+        """
+        if isinstance(video, str | Path):
+            with self.open(video) as reader:
+                return list(self.iter_timeline(reader, window_seconds, hop_seconds, top_k, progress))
+        return list(self.iter_timeline(video, window_seconds, hop_seconds, top_k, progress))
+
+    def iter_timeline(
+        self,
+        reader: VideoReader,
+        window_seconds: float | None = None,
+        hop_seconds: float | None = None,
+        top_k: int = 5,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[Prediction]:
+        """The same, each window as soon as it is known, from an open reader."""
+        window = self.window_seconds if window_seconds is None else window_seconds
+        spans = windows(reader.duration_seconds, window, window / 2 if hop_seconds is None else hop_seconds)
+        clips = [window_indices(reader.pts_seconds, *span, self.sampling) for span in spans]
+        image_size = self.card.preprocessing["image_size"]
+        views = decode_forward(reader, clips, lambda frames: spatial_views(frames, "center", image_size)[0])
+        for first in range(0, len(spans), VIEWS_PER_FORWARD):
+            part = spans[first : first + VIEWS_PER_FORWARD]
+            probabilities = self.probabilities(self.logits(torch.stack([next(views) for _ in part])))
+            for (start, end), row in zip(part, probabilities, strict=True):
+                yield Prediction(str(reader.path), self.best(row, top_k), start, end, tuple(reader.notes))
+            if progress is not None:
+                progress(first + len(part), len(spans))
+
+    @property
+    def window_seconds(self) -> float:
+        """Length of a timeline's window unless told: that of the median training clip, else 4 s."""
+        return self.card.window_seconds or DEFAULT_WINDOW_SECONDS
+
+    def __repr__(self) -> str:
+        return f"Recognizer({self.card.model}, {len(self.card.labels)} labels, {self.device})"
+
+
+def load(path: str | Path, *, device: str | torch.device = "auto") -> Recognizer:
+    """Read a checkpoint that ``interlace train`` wrote; nothing else is needed.
+
+    Args:
+        path: The ``.safetensors`` file.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+
+    Raises:
+        ValueError: there is no such file, or it was not written by ``interlace``, or the device is not there.
+
+    Example:
+        >>> import interlace
+        >>> interlace.load("best.safetensors")("clip.mp4")  # doctest: +SKIP
+        Prediction(path='clip.mp4', top=(('wave', 0.97), ('clap', 0.02)), ...)
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name the checkpoint in it, e.g. {path / 'best.safetensors'}")
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: no such checkpoint; `interlace train` leaves best.safetensors in its output"
+        )
+    target = choose_device(device)
+    return Recognizer(*load_checkpoint(path), device=target)
+
+
+def predict(path: str | Path, *, model: str | Path | Recognizer, top_k: int = 5) -> Prediction:
+    """Say what happens in one video; for many, ``load`` the model once and call it.
+
+    Args:
+        path: A video file or a folder of frames.
+        model: A checkpoint, or a loaded one.
+        top_k: Labels to return, best first.
+
+    Raises:
+        ValueError: the checkpoint or the video cannot be read.
+
+    Example:
+        >>> import interlace
+        >>> interlace.predict("clip.mp4", model="best.safetensors").label  # doctest: +SKIP
+        'wave'
+    """
+    recognizer = model if isinstance(model, Recognizer) else load(model)
+    return recognizer(path, top_k=top_k)
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """The device of a name; ``auto`` is the first CUDA GPU, else Apple's, else the CPU."""
+    if device == "auto":
+        apple = "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else apple
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        first_line = str(problem).splitlines()[0]
+        raise ValueError(
+            f"device {str(device)!r} cannot be used ({first_line}); device='cpu' always works, "
+            "and `interlace doctor` lists what is here"
+        ) from problem
+    return chosen
+
+
+def check_clip(clip: Tensor | np.ndarray, in_chans: int) -> UInt8[Tensor, "T C H W"]:
+    """A decoded clip as a tensor; ValueError if it is none, or has other channels than the network reads."""
+    clip = torch.as_tensor(clip)
+    if clip.dtype != torch.uint8 or clip.ndim != 4 or not clip.shape[0] or clip.shape[1] != in_chans:
+        raise ValueError(
+            f"a clip is uint8 (T, {in_chans}, H, W) for this network, not {clip.dtype} {tuple(clip.shape)}; "
+            "give pixels from 0 to 255 as they come from the decoder"
+        )
+    return clip
+
+
+def short_note(num_frames: int, num_segments: int) -> tuple[str, ...]:
+    """What to say of a video with fewer frames than segments."""
+    if num_frames >= num_segments:
+        return ()
+    return (f"{num_frames} frames for {num_segments} segments: frames are repeated",)

@@ -1,0 +1,27 @@
+"""Networks: a timm backbone, perhaps with a temporal module in its blocks, a classifier and a consensus."""
+
+from __future__ import annotations
+
+from interlace.models.backbone import insert_before_blocks, insert_in_branches
+from interlace.models.classifier import VideoClassifier
+from interlace.models.create import BACKBONES, create_model, list_models, with_num_segments
+from interlace.models.plain import WeightsError
+from interlace.models.tin import tin
+from interlace.models.tsm import tsm
+from interlace.models.tsn import tsn
+from interlace.models.weights import load_backbone_weights
+
+__all__ = [
+    "BACKBONES",
+    "VideoClassifier",
+    "WeightsError",
+    "create_model",
+    "insert_before_blocks",
+    "insert_in_branches",
+    "list_models",
+    "load_backbone_weights",
+    "tin",
+    "tsm",
+    "tsn",
+    "with_num_segments",
+]

@@ -1,0 +1,140 @@
+"""A timm network, and temporal modules put into its blocks.
+
+The weights keep the names of the plain network: `conv1.weight` is `conv1.weight` with a temporal module in
+front of it, and what the module has of its own is `conv1.temporal.*`. So image weights, and those of TSN and
+TSM, load into TIN by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from timm.models import _efficientnet_blocks as efficientnet
+from timm.models import convnext, regnet, resnet
+from torch import Tensor, nn
+
+from interlace.models.plain import pretrained_cfg
+
+TemporalPart = Callable[[int], nn.Module]
+"""Makes a temporal module for so many channels, e.g. partial(TemporalShift, num_segments=8)."""
+
+# The convolutions of each block's residual branch, first to last. The blocks of MobileNet and EfficientNet
+# have a residual branch only where has_skip is true (the 10 blocks of TSM's MobileNetV2); where their 1x1
+# expansion is missing (DepthwiseSeparableConv) the depthwise convolution comes first.
+_BRANCHES: dict[type[nn.Module], tuple[str, ...]] = {
+    resnet.BasicBlock: ("conv1", "conv2"),
+    resnet.Bottleneck: ("conv1", "conv2", "conv3"),
+    regnet.Bottleneck: ("conv1.conv", "conv2.conv", "conv3.conv"),
+    efficientnet.InvertedResidual: ("conv_pw", "conv_dw", "conv_pwl"),
+    efficientnet.EdgeResidual: ("conv_exp", "conv_pwl"),
+    efficientnet.DepthwiseSeparableConv: ("conv_dw", "conv_pw"),
+    convnext.ConvNeXtBlock: ("conv_dw",),
+}
+SUPPORTED = "ResNet, ResNeXt, RegNet, MobileNetV2, MobileNetV3, EfficientNet and ConvNeXt"
+
+
+class TemporalConv2d(nn.Conv2d):
+    """conv(temporal(x)): a convolution with one more part, which takes over the plain one's parameters."""
+
+    def __init__(self, conv: nn.Conv2d, temporal: nn.Module) -> None:
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,  # type: ignore[arg-type]
+            conv.stride,  # type: ignore[arg-type]
+            conv.padding,  # type: ignore[arg-type]
+            conv.dilation,  # type: ignore[arg-type]
+            conv.groups,
+            bias=conv.bias is not None,
+            padding_mode=conv.padding_mode,
+            device="meta",
+        )
+        self.weight = conv.weight
+        self.bias = conv.bias
+        self.temporal = temporal
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Frames (B*T, C, H, W) in, features of frames out."""
+        return super().forward(self.temporal(input))
+
+
+def insert_in_branches(
+    backbone: nn.Module, temporal: TemporalPart, *, num_convs: int = 1, every: int = 1
+) -> None:
+    """Put a temporal module before the first convolution(s) of the residual branch of each block.
+
+    Args:
+        backbone: a timm network; it is changed.
+        temporal: makes the module for a number of channels.
+        num_convs: how many convolutions of each branch get a module; 2 is the TSM of the TIN authors.
+        every: 1 for every block, 2 for every second block of a stage, beginning with its first.
+
+    Raises:
+        ValueError: the network has no block that is known here.
+    """
+    for block in list(_blocks(backbone, every)):
+        for name in _BRANCHES[type(block)][:num_convs]:
+            conv = _conv(block, name)
+            block.set_submodule(name, TemporalConv2d(conv, temporal(conv.in_channels)))
+
+
+def insert_before_blocks(backbone: nn.Module, temporal: TemporalPart, *, every: int = 1) -> None:
+    """Put a temporal module before whole blocks ("in place"), so that the identity path is mixed too.
+
+    Raises:
+        ValueError: the network has no block that is known here, or its stages are not plain sequences.
+    """
+    chosen = set(_blocks(backbone, every))
+    for stage in list(backbone.modules()):
+        if not chosen.intersection(stage.children()):
+            continue
+        if not isinstance(stage, nn.Sequential):
+            raise ValueError(f"{type(stage).__name__} is not a sequence of blocks; use the residual position")
+        blocks = dict(stage.named_children())
+        del stage[:]
+        for name, block in blocks.items():
+            if block in chosen:
+                channels = _conv(block, _BRANCHES[type(block)][0]).in_channels
+                stage.add_module(f"temporal{name}", temporal(channels))
+            stage.add_module(name, block)
+
+
+def largest_stage(backbone: nn.Module) -> int:
+    """The number of blocks in the longest stage: 23 in ResNet-101."""
+    return max(len(blocks) for blocks in _stages(backbone))
+
+
+def temporal_keys(model: nn.Module) -> set[str]:
+    """Names of the weights that belong to temporal modules, not to the plain network."""
+    return {key for key in model.state_dict() if any(part.startswith("temporal") for part in key.split("."))}
+
+
+def _blocks(backbone: nn.Module, every: int) -> Iterator[nn.Module]:
+    for blocks in _stages(backbone):
+        yield from blocks[::every]
+
+
+def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
+    """The residual blocks of each stage."""
+    stages = []
+    for stage in backbone.modules():
+        blocks = [child for child in stage.children() if _has_branch(child)]
+        if blocks:
+            stages.append(blocks)
+    if not stages:
+        raise ValueError(
+            f"timm's {pretrained_cfg(backbone)['architecture']} has no residual blocks that a temporal "
+            f"module can go into; supported are {SUPPORTED}"
+        )
+    return stages
+
+
+def _conv(block: nn.Module, name: str) -> nn.Conv2d:
+    conv = block.get_submodule(name)
+    if type(conv) is not nn.Conv2d:
+        raise ValueError(f"a {type(conv).__name__}, {name!r} of a block, cannot take a temporal module")
+    return conv
+
+
+def _has_branch(block: nn.Module) -> bool:
+    return type(block) in _BRANCHES and getattr(block, "has_skip", True)

@@ -1,0 +1,61 @@
+"""Temporal Interlacing Network (Shao et al., AAAI 2020)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from interlace.models.backbone import insert_in_branches
+from interlace.models.plain import create_backbone
+from interlace.temporal import TemporalInterlace
+
+
+def tin(
+    backbone: str,
+    *,
+    num_segments: int = 8,
+    shift_div: int = 4,
+    num_groups: int = 2,
+    mirrored: bool = True,
+    offset_range: float = 2.0,
+    initial_offset: float = 0.5,
+    pretrained: bool = False,
+    in_chans: int = 3,
+    **timm_args: Any,
+) -> nn.Module:
+    """A timm network that interlaces 1 / shift_div of the channels before every block's residual branch.
+
+    The values are those of the released code; see :class:`interlace.temporal.TemporalInterlace` for their
+    meaning and for the paper's own. Where a quarter of a block's channels does not divide into the groups
+    (24 // 4 = 6 in MobileNetV2, for 4 groups), that block takes the next divisor with which it does
+    (24 // 5 = 4).
+
+    Example:
+        >>> import torch
+        >>> from interlace.models import tin
+        >>> tin("resnet18", num_segments=4)(torch.zeros(8, 3, 64, 64)).shape
+        torch.Size([8, 512])
+    """
+    groups = num_groups * (2 if mirrored else 1)
+
+    def interlaced(channels: int) -> nn.Module:
+        return TemporalInterlace(
+            channels,
+            num_segments=num_segments,
+            shift_div=fitting_divisor(channels, shift_div, groups),
+            num_groups=num_groups,
+            mirrored=mirrored,
+            offset_range=offset_range,
+            initial_offset=initial_offset,
+        )
+
+    network = create_backbone(backbone, pretrained=pretrained, in_chans=in_chans, **timm_args)
+    insert_in_branches(network, interlaced)
+    return network
+
+
+def fitting_divisor(channels: int, shift_div: int, groups: int) -> int:
+    """The smallest divisor >= shift_div whose fold divides into the groups; shift_div if there is none."""
+    larger = range(shift_div, channels // groups + 1)
+    return next((divisor for divisor in larger if channels // divisor % groups == 0), shift_div)

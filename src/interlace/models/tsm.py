@@ -1,0 +1,59 @@
+"""Temporal Shift Module network (Lin et al., ICCV 2019)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+from torch import nn
+
+from interlace.models.backbone import insert_before_blocks, insert_in_branches, largest_stage
+from interlace.models.plain import create_backbone
+from interlace.temporal import TemporalShift
+
+
+def tsm(
+    backbone: str,
+    *,
+    num_segments: int = 8,
+    fold_div: int = 8,
+    mode: Literal["bidirectional", "causal"] = "bidirectional",
+    position: Literal["residual", "in_place"] = "residual",
+    num_convs: int = 1,
+    every: int | None = None,
+    pretrained: bool = False,
+    in_chans: int = 3,
+    **timm_args: Any,
+) -> nn.Module:
+    """A timm network that shifts 1 / fold_div of the channels either way before every residual branch.
+
+    Args:
+        backbone: timm's name of the network.
+        num_segments: frames in a clip (T).
+        fold_div: 8 as published, so that a quarter of the channels move.
+        mode: bidirectional, or causal for networks that run online.
+        position: residual: the identity path keeps its frames; in_place: it is shifted too (the worse one).
+        num_convs: convolutions of each branch that see shifted frames; 2 is the baseline of the TIN authors.
+        every: 1 for every block, 2 for every second one; None as released: 2 in networks with a stage of 23
+            blocks or more (ResNet-101), else 1. The TIN authors' baseline has 1.
+        pretrained: start from timm's weights.
+        in_chans: channels of a frame.
+        timm_args: further arguments of timm's builder.
+
+    Example:
+        >>> import torch
+        >>> from interlace.models import tsm
+        >>> tsm("resnet18", num_segments=4)(torch.zeros(8, 3, 64, 64)).shape
+        torch.Size([8, 512])
+    """
+    if position not in ("residual", "in_place"):
+        raise ValueError(f"position {position!r} is unknown; it is 'residual' or 'in_place'")
+    network = create_backbone(backbone, pretrained=pretrained, in_chans=in_chans, **timm_args)
+    if every is None:
+        every = 2 if largest_stage(network) >= 23 else 1
+    shift = partial(TemporalShift, num_segments=num_segments, fold_div=fold_div, mode=mode)
+    if position == "in_place":
+        insert_before_blocks(network, shift, every=every)
+    else:
+        insert_in_branches(network, shift, num_convs=num_convs, every=every)
+    return network

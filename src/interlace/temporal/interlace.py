@@ -1,0 +1,179 @@
+"""Temporal Interlacing Network module (Shao et al., AAAI 2020)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interlace.layout import clip_to_frames, frames_to_clip
+from interlace.ops import interlace
+
+
+class OffsetNet(nn.Module):
+    """One offset for each group from the descriptor of a clip (equations 2 and 3).
+
+    fc1 and fc2 are as wide as the clip is long, so T is part of the weights.
+    """
+
+    def __init__(
+        self, channels: int, num_segments: int, num_groups: int, offset_range: float, initial_offset: float
+    ) -> None:
+        super().__init__()
+        if not abs(initial_offset) < offset_range:
+            raise ValueError(f"initial_offset={initial_offset} must lie within +-offset_range={offset_range}")
+        self.offset_range = offset_range
+        self.conv = nn.Conv1d(channels, 1, kernel_size=3, padding=1)
+        self.fc1 = nn.Linear(num_segments, num_segments)
+        self.fc2 = nn.Linear(num_segments, num_groups)
+        # 0.5 of 2 frames is logit(0.625) = 0.5108, the bias with which the released code starts.
+        start = 0.5 + initial_offset / (2 * offset_range)
+        nn.init.constant_(self.fc2.bias, math.log(start / (1 - start)))
+
+    def forward(self, z: Float[Tensor, "B F T"]) -> Float[Tensor, "B G"]:
+        """Descriptor in, offsets in frames out, each within +-offset_range."""
+        s = self.conv(z).squeeze(1)
+        raw = self.fc2(F.relu(self.fc1(s)))
+        return 2 * self.offset_range * (torch.sigmoid(raw) - 0.5)
+
+
+class WeightNet(nn.Module):
+    """One factor in (0, 2) for each frame and group; about 1 at the start, as the bias is 0."""
+
+    def __init__(self, channels: int, num_groups: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, num_groups, kernel_size=3, padding=1)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+
+    def forward(self, z: Float[Tensor, "B F T"]) -> Float[Tensor, "B T G"]:
+        """Descriptor in, weights out."""
+        return 2 * torch.sigmoid(self.conv(z)).transpose(1, 2)
+
+
+class TemporalInterlace(nn.Module):
+    """Delay groups of channels by learned offsets, and weigh them frame by frame.
+
+    The first channels // shift_div channels (the fold) are interlaced, the others pass through. The defaults
+    are those of the released code; the paper's text is ``offset_range=num_segments / 2, initial_offset=1``.
+    The rows of its table 5 are num_groups = 1, 2, 4 with and without mirrored.
+
+    Args:
+        channels: channels of the frames.
+        num_segments: frames in a clip (T); part of the weights of offset_net.
+        shift_div: one fold is channels // shift_div.
+        num_groups: groups with an offset of their own.
+        mirrored: as many groups again, with the opposite offsets and the same weights.
+        offset_range: largest offset, in frames either way.
+        initial_offset: offset at the start, in frames.
+
+    Raises:
+        ValueError: the fold does not divide into the groups, or the initial offset is out of range.
+
+    Example:
+        >>> import torch
+        >>> from interlace.temporal import TemporalInterlace
+        >>> TemporalInterlace(16, num_segments=4)(torch.zeros(8, 16, 5, 7)).shape
+        torch.Size([8, 16, 5, 7])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_segments: int = 8,
+        shift_div: int = 4,
+        num_groups: int = 2,
+        mirrored: bool = True,
+        offset_range: float = 2.0,
+        initial_offset: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.num_segments = num_segments
+        self.fold = channels // shift_div
+        self.mirrored = mirrored
+        groups = num_groups * (2 if mirrored else 1)
+        if self.fold < groups or self.fold % groups:
+            raise ValueError(
+                f"the fold of {self.fold} channels ({channels} // shift_div={shift_div}) does not divide "
+                f"into {groups} groups; choose a shift_div with which it does"
+            )
+        self.offset_net = OffsetNet(self.fold, num_segments, num_groups, offset_range, initial_offset)
+        self.weight_net = WeightNet(self.fold, num_groups)
+        self.recorder: Callable[[tuple[Tensor, Tensor]], None] | None = None
+        """Set by :func:`record_offsets` for as long as someone asks."""
+
+    def forward(self, frames: Float[Tensor, "BT C H W"]) -> Float[Tensor, "BT C H W"]:
+        """Frames in, frames out."""
+        u = frames_to_clip(frames[:, : self.fold], self.num_segments)
+        with _without_autocast(u.device.type):
+            z = u.mean((-2, -1), dtype=self.offset_net.fc1.weight.dtype).mT  # (B, F, T), equation 1
+            offset, weight = self.offset_net(z), self.weight_net(z)
+        if self.mirrored:
+            offset, weight = torch.cat([offset, -offset], 1), torch.cat([weight, weight], 2)
+        if self.recorder is not None:
+            self.recorder((offset.detach(), weight.detach()))
+        v = interlace(u, offset, weight)
+        return torch.cat([clip_to_frames(v), frames[:, self.fold :]], dim=1)
+
+    @torch.no_grad()
+    def resampled_state(self, num_segments: int) -> dict[str, Tensor]:
+        """The weights for clips of another length: fc1 and fc2 resampled along time, the rest as it is.
+
+        The descriptor of the new clip is interpolated to the old length, the old layer applied, and the
+        result interpolated to the new length. Offsets go on counting frames, as in the released networks.
+        """
+        fc1, fc2 = self.offset_net.fc1, self.offset_net.fc2
+        to_old = _interpolation(num_segments, self.num_segments).to(fc1.weight)
+        to_new = _interpolation(self.num_segments, num_segments).to(fc1.weight)
+        return {
+            **self.state_dict(),
+            "offset_net.fc1.weight": to_new @ fc1.weight @ to_old,
+            "offset_net.fc1.bias": to_new @ fc1.bias,
+            "offset_net.fc2.weight": fc2.weight @ to_old,
+        }
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
+    """An offset wants more than the 8 bits of bfloat16, so the two tiny nets keep their precision."""
+    if torch.amp.is_autocast_available(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()  # "meta", where costs are counted
+
+
+def _interpolation(source: int, target: int) -> Float[Tensor, "target source"]:
+    """Matrix of the linear interpolation from the centres of `source` segments to those of `target`."""
+    rows = F.interpolate(torch.eye(source)[None], size=target, mode="linear", align_corners=False)
+    return rows[0].T
+
+
+@contextmanager
+def record_offsets(model: nn.Module) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+    """Within the block, keep (offset, weight) of the last forward of each TemporalInterlace, by its name.
+
+    The tensors, (B, G) in frames and (B, T, G), stay on their device. Outside the block nothing is kept.
+
+    Example:
+        >>> import torch
+        >>> from interlace.temporal import TemporalInterlace, record_offsets
+        >>> module = TemporalInterlace(16, num_segments=4)
+        >>> with record_offsets(module) as records:
+        ...     frames = module(torch.zeros(8, 16, 5, 7))
+        >>> offset, weight = records[""]
+        >>> offset.shape, weight.shape
+        (torch.Size([2, 4]), torch.Size([2, 4, 4]))
+    """
+    records: dict[str, tuple[Tensor, Tensor]] = {}
+    modules = {name: m for name, m in model.named_modules() if isinstance(m, TemporalInterlace)}
+    for name, module in modules.items():
+        module.recorder = partial(records.__setitem__, name)
+    try:
+        yield records
+    finally:
+        for module in modules.values():
+            module.recorder = None

@@ -1,0 +1,57 @@
+"""Temporal Shift Module (Lin et al., ICCV 2019). It has no parameters."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interlace.layout import clip_to_frames, frames_to_clip
+from interlace.ops import temporal_shift
+
+
+class TemporalShift(nn.Module):
+    """Shift the first folds of channels by one frame.
+
+    In residual position it stands before the first convolution of a block's residual branch, so that the
+    identity path keeps every frame as it is; in place it stands before the whole block.
+
+    Args:
+        channels: channels of the frames.
+        num_segments: frames in a clip (T).
+        fold_div: one fold is channels // fold_div.
+        mode: bidirectional, or causal (the past only).
+
+    Raises:
+        ValueError: a fold has no channels.
+
+    Example:
+        >>> import torch
+        >>> from interlace.temporal import TemporalShift
+        >>> TemporalShift(16, num_segments=4)(torch.zeros(8, 16, 5, 7)).shape
+        torch.Size([8, 16, 5, 7])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_segments: int = 8,
+        fold_div: int = 8,
+        mode: Literal["bidirectional", "causal"] = "bidirectional",
+    ) -> None:
+        super().__init__()
+        if fold_div > channels:
+            raise ValueError(f"{channels} channels // fold_div={fold_div} leaves no channel to shift")
+        self.num_segments = num_segments
+        self.fold_div = fold_div
+        self.mode: Literal["bidirectional", "causal"] = mode
+
+    def forward(self, frames: Float[Tensor, "BT C H W"]) -> Float[Tensor, "BT C H W"]:
+        """Frames in, frames out."""
+        clip = frames_to_clip(frames, self.num_segments)
+        return clip_to_frames(temporal_shift(clip, self.fold_div, self.mode))
+
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        return f"num_segments={self.num_segments}, fold_div={self.fold_div}, mode={self.mode!r}"

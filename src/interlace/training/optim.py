@@ -1,0 +1,124 @@
+"""Gradient descent as the papers run it: a rule for every parameter, and a schedule that is a function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import nn
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
+
+def parameter_groups(
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    bias_lr_factor: float = 2.0,
+    head_lr_factor: float = 5.0,
+) -> list[dict[str, Any]]:
+    """Groups for an optimizer: each parameter that learns is in exactly one, frozen ones are in none.
+
+    The rule follows from the module that owns the parameter, never from its place in the network:
+
+    ===================================== ==================================== ============
+    parameter                             learning rate                        weight decay
+    ===================================== ==================================== ============
+    weight of a convolution, linear layer lr                                   yes
+    bias of one                           bias_lr_factor * lr                  no
+    scale and shift of a norm, any vector lr                                   no
+    weight of ``model.head``              head_lr_factor * lr                  yes
+    bias of ``model.head``                head_lr_factor * bias_lr_factor * lr no
+    ===================================== ==================================== ============
+
+    Source: TSN, ``get_optim_policies`` of the released code. The offset and weight nets of TIN are
+    convolutions and linear layers there as well.
+
+    Args:
+        model: a network whose new classifier, if it has one, is ``model.head``.
+        lr: learning rate, already scaled to the batch.
+        weight_decay: decay of the weights.
+        bias_lr_factor: learning rate of biases as a multiple.
+        head_lr_factor: learning rate of the head as a multiple.
+
+    Example:
+        >>> from torch import nn
+        >>> from interlace.training.optim import parameter_groups
+        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+        >>> [(group["name"], group["lr"]) for group in parameter_groups(network, lr=0.1, weight_decay=5e-4)]
+        [('weights', 0.1), ('biases', 0.2), ('norms', 0.1)]
+    """
+    factors = {
+        "weights": (1.0, weight_decay),
+        "biases": (bias_lr_factor, 0.0),
+        "norms": (1.0, 0.0),
+        "head_weights": (head_lr_factor, weight_decay),
+        "head_biases": (head_lr_factor * bias_lr_factor, 0.0),
+    }
+    members: dict[str, list[nn.Parameter]] = {name: [] for name in factors}
+    head = set(getattr(model, "head", nn.Module()).parameters())
+    seen = set()
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and parameter not in seen:
+                seen.add(parameter)
+                members[_rule(module, name, parameter, in_head=parameter in head)].append(parameter)
+    return [
+        {"name": name, "params": parameters, "lr": factors[name][0] * lr, "weight_decay": factors[name][1]}
+        for name, parameters in members.items()
+        if parameters
+    ]
+
+
+def _rule(module: nn.Module, name: str, parameter: nn.Parameter, *, in_head: bool) -> str:
+    if isinstance(module, NORMS):
+        return "norms"
+    if name == "bias":
+        return "head_biases" if in_head else "biases"
+    if parameter.ndim <= 1:  # a scale such as ConvNeXt's gamma
+        return "norms"
+    return "head_weights" if in_head else "weights"
+
+
+def scaled_learning_rate(lr: float, clips_per_update: int, base_batch_size: int) -> float:
+    """The learning rate for the real batch, all devices and accumulated steps counted.
+
+    Example:
+        >>> from interlace.training.optim import scaled_learning_rate
+        >>> scaled_learning_rate(0.02, clips_per_update=32, base_batch_size=128)
+        0.005
+    """
+    return lr * clips_per_update / base_batch_size
+
+
+def learning_rate_factor(
+    step: int,
+    *,
+    steps_per_epoch: int,
+    epochs: int,
+    schedule: Literal["cosine", "steps"] = "cosine",
+    warmup_epochs: float = 1.0,
+    warmup_factor: float = 0.1,
+    step_epochs: Sequence[float] = (),
+    step_factor: float = 0.1,
+) -> float:
+    """What the learning rate is multiplied by at an update, counted from 0.
+
+    Warm-up rises linearly from ``warmup_factor`` to 1. It takes half the run at most, so that a run of
+    one epoch learns something. Then half a cosine to zero, 1/2 (1 + cos(pi (e - w) / (E - w))) with e in
+    fractions of an epoch (TIN, released code), or a drop at each of the step epochs (TSN).
+
+    Example:
+        >>> from interlace.training.optim import learning_rate_factor
+        >>> [round(learning_rate_factor(step, steps_per_epoch=2, epochs=3), 3) for step in range(6)]
+        [0.1, 0.55, 1.0, 0.854, 0.5, 0.146]
+    """
+    epoch = step / steps_per_epoch
+    warmup = min(warmup_epochs, epochs / 2)
+    if epoch < warmup:
+        return warmup_factor + (1 - warmup_factor) * epoch / warmup
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (epoch - warmup) / (epochs - warmup))))
+    return step_factor ** sum(epoch >= drop for drop in step_epochs)

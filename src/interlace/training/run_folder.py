@@ -1,0 +1,107 @@
+"""The folder of a run: never overwritten, and gone on with only under the settings that began it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from interlace.provenance import provenance
+from interlace.training.config import TrainConfig
+from interlace.training.launch import process_rank
+
+# All else changes the weights that come out, or what they are compared by.
+FREE_TO_CHANGE = {
+    "output",
+    "resume",
+    "trainer.num_workers",
+    "trainer.checkpoint_minutes",
+    "trainer.accelerator",
+}
+
+
+def open_run_folder(config: TrainConfig, *, device: str) -> Path | None:
+    """Make the folder and write config.yaml and environment.json, or find the checkpoint to go on from.
+
+    Args:
+        config: the run.
+        device: what the run is on, for environment.json.
+
+    Returns:
+        last.ckpt if the run goes on, None if it begins.
+
+    Raises:
+        ValueError: the folder holds a run and ``resume`` is off, or the settings are not those that began it.
+    """
+    folder, checkpoint = config.output, config.output / "last.ckpt"
+    if process_rank() > 0:  # the first process checks and writes for all
+        return checkpoint if config.resume and checkpoint.exists() else None
+    written, settings = folder / "config.yaml", to_plain(asdict(config))
+    if checkpoint.exists() or (folder / "best.safetensors").exists():
+        if not config.resume:
+            raise ValueError(
+                f"{folder} holds a run already; go on with it by --resume true, or choose another --output"
+            )
+        _require_same(yaml.safe_load(written.read_text()), settings, written)
+    folder.mkdir(parents=True, exist_ok=True)
+    resumes = checkpoint.exists()
+    if not resumes:
+        written.write_text(yaml.safe_dump(settings, sort_keys=False))
+    about = folder / ("environment_resumed.json" if resumes else "environment.json")
+    about.write_text(json.dumps({**provenance(), "device": device}, indent=2) + "\n")
+    return checkpoint if resumes else None
+
+
+def to_plain(value: Any) -> Any:
+    """A value as YAML and JSON know it: paths as strings, tuples as lists.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from interlace.training.run_folder import to_plain
+        >>> to_plain({"data": Path("clips"), "scales": (1.0, 0.5)})
+        {'data': 'clips', 'scales': [1.0, 0.5]}
+    """
+    if isinstance(value, dict):
+        return {str(key): to_plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(field, old value, new value) wherever two nested settings differ.
+
+    Example:
+        >>> from interlace.training.run_folder import differences
+        >>> list(differences({"optim": {"momentum": 0.9}, "lr": 1}, {"optim": {"momentum": 0.8}, "lr": 1}))
+        [('optim.momentum', 0.9, 0.8)]
+    """
+    for name in [*old, *(name for name in new if name not in old)]:
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            yield f"{prefix}{name}", before, after
+
+
+def _require_same(old: dict[str, Any], new: dict[str, Any], written: Path) -> None:
+    changed = [change for change in differences(old, new) if change[0] not in FREE_TO_CHANGE]
+    if changed:
+        listed = "; ".join(f"{name} was {before!r} and is {after!r} now" for name, before, after in changed)
+        hint = (
+            "; the schedule ends at the last epoch, so a longer run is another run"
+            if _has_epochs(changed)
+            else ""
+        )
+        raise ValueError(
+            f"cannot go on with {written.parent}: {listed}{hint}; "
+            f"give the settings of {written}, or begin a new run with another --output"
+        )
+
+
+def _has_epochs(changed: list[tuple[str, Any, Any]]) -> bool:
+    return any(name == "epochs" for name, _, _ in changed)

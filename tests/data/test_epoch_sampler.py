@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+import torch
+
+from interlace.data.epoch_sampler import EpochSampler, balanced_weights
+from interlace.data.seed import mixed_seed
+
+
+def draw(sampler: EpochSampler, epoch: int) -> list[int]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_every_clip_once_in_an_order_of_seed_and_epoch() -> None:
+    sampler = EpochSampler(11, seed=5)
+    first, second = draw(sampler, 0), draw(sampler, 1)
+    assert sorted(first) == sorted(second) == list(range(11))
+    assert first != second
+    assert first != list(range(11))
+    assert draw(EpochSampler(11, seed=5), 1) == second
+    assert draw(EpochSampler(11, seed=6), 1) != second
+
+
+def test_the_global_random_state_is_neither_read_nor_moved() -> None:
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    first = draw(EpochSampler(11, seed=5), 3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(1)
+    assert draw(EpochSampler(11, seed=5), 3) == first
+
+
+def test_replicas_are_disjoint_and_together_complete() -> None:
+    parts = [draw(EpochSampler(12, seed=5, num_replicas=3, rank=rank), 2) for rank in range(3)]
+    assert [len(part) for part in parts] == [4, 4, 4]
+    assert sorted(itertools.chain(*parts)) == list(range(12))
+
+
+@pytest.mark.parametrize(("num_samples", "num_replicas"), [(11, 3), (2, 5)])
+def test_replicas_are_equally_long(num_samples: int, num_replicas: int) -> None:
+    samplers = [
+        EpochSampler(num_samples, 5, num_replicas=num_replicas, rank=rank) for rank in range(num_replicas)
+    ]
+    parts = [draw(sampler, 2) for sampler in samplers]
+    assert {len(part) for part in parts} == {len(samplers[0])} == {-(-num_samples // num_replicas)}
+    counts = Counter(itertools.chain(*parts))
+    assert set(counts) == set(range(num_samples))
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_interrupted_epoch_goes_on_where_it_stopped(weighted: bool) -> None:
+    weights = torch.arange(1, 11, dtype=torch.float64) if weighted else None
+    whole = [draw(EpochSampler(10, 5, weights, num_replicas=2, rank=1), epoch) for epoch in (3, 4)]
+    resumed = EpochSampler(10, 5, weights, num_replicas=2, rank=1)
+    resumed.start_at(3, 2)
+    assert draw(resumed, 3) == whole[0][2:]
+    assert draw(resumed, 4) == whole[1]
+    assert len(resumed) == 5
+    with pytest.raises(ValueError, match=r"start=6 is not within the epoch's 5 clips"):
+        resumed.start_at(3, 6)
+
+
+def test_classes_are_drawn_equally_often() -> None:
+    labels = [(0,)] * 80 + [(1,)] * 15 + [(2,)] * 5
+    sampler = EpochSampler(100, seed=5, weights=balanced_weights(labels, 3))
+    drawn = draw(sampler, 0)
+    per_class = Counter(labels[i][0] for i in drawn)
+    assert len(drawn) == 100
+    assert all(abs(per_class[label] - 100 / 3) <= 6 for label in range(3))
+    counts = Counter(drawn)
+    for label, size in enumerate((80, 15, 5)):  # each clip the floor or the ceiling of its share
+        share = 100 / 3 / size
+        assert {counts[i] for i in range(100) if labels[i] == (label,)} <= {int(share), int(share) + 1}
+    seen = {i for epoch in range(20) for i in draw(sampler, epoch)}
+    assert seen == set(range(100))
+
+
+def test_equal_weights_give_every_clip_once() -> None:
+    assert sorted(draw(EpochSampler(9, 5, torch.full((9,), 0.3, dtype=torch.float64)), 0)) == list(range(9))
+
+
+def test_zero_weight_is_never_drawn() -> None:
+    weights = torch.tensor([0.0, 1.0, 2.0, 0.0], dtype=torch.float64)
+    assert {i for epoch in range(30) for i in draw(EpochSampler(4, 5, weights), epoch)} == {1, 2}
+
+
+def test_balanced_weights_of_several_labels_take_the_rarest() -> None:
+    assert balanced_weights([(0,), (0, 1), (0,), (2,), (2,)], 3).tolist() == [1 / 3, 1.0, 1 / 3, 0.5, 0.5]
+
+
+def test_errors() -> None:
+    with pytest.raises(ValueError, match=r"num_samples=0: there is no clip"):
+        EpochSampler(0, seed=0)
+    with pytest.raises(ValueError, match=r"rank=2 is not one of num_replicas=2"):
+        EpochSampler(4, seed=0, num_replicas=2, rank=2)
+    with pytest.raises(ValueError, match=r"weights must be 4 numbers >= 0"):
+        EpochSampler(4, seed=0, weights=torch.zeros(4, dtype=torch.float64))
+
+
+def test_mixed_seed() -> None:
+    assert mixed_seed(0, 1, 2) == mixed_seed(0, 1, 2)
+    assert len({mixed_seed(a, b) for a in range(20) for b in range(20)}) == 400
+    assert 0 <= mixed_seed(-1) < 2**63

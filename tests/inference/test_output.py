@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from interlace.inference.batch import Failure
+from interlace.inference.output import (
+    check_suffix,
+    lines,
+    print_predictions,
+    table,
+    to_csv,
+    to_json,
+    write_predictions,
+)
+from interlace.types import Prediction
+
+PREDICTIONS = [
+    Prediction(
+        "clips/a [1].mp4", (("wave", 0.75), ("clap, twice", 0.25)), notes=("2 of 50 frames are damaged",)
+    ),
+    Prediction("b.mp4", (("wave", 0.5), ("clap", 0.5)), 0.0, 4.0),
+    Prediction("b.mp4", (("wave", 0.7), ("clap", 0.3)), 2.0, 6.0),
+    Prediction("b.mp4", (("clap", 0.8), ("wave", 0.2)), 4.0, 8.0, ("1 of 99 frames are damaged",)),
+]
+FAILURES = [Failure("c.mp4", "is empty; record it again")]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines() -> None:
+    assert lines(PREDICTIONS, FAILURES) == [
+        "clips/a [1].mp4: wave 75.0%, clap, twice 25.0% (2 of 50 frames are damaged)",
+        "b.mp4 [0.0-5.0 s]: wave 60.0% (1 of 99 frames are damaged)",
+        "b.mp4 [5.0-8.0 s]: clap 80.0%",
+        "c.mp4: FAILED: is empty; record it again",
+    ]
+    assert lines([]) == []
+
+
+def test_in_a_pipe_lines_are_whole_and_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    long = Prediction("/".join(["folder"] * 60), (("wave", 1.0),))
+    print_predictions([long], FAILURES)
+    assert capsys.readouterr().out.splitlines() == lines([long], FAILURES)
+
+
+def test_on_a_terminal_a_table_with_every_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.setenv("TERM", "xterm")
+    print_predictions(PREDICTIONS, FAILURES)
+    text = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())  # colors
+    shown = [" ".join(line.split()) for line in text.splitlines()]
+    assert "video label score then notes" in shown
+    assert "clips/a [1].mp4 wave 75.0% clap, twice 25.0% 2 of 50 frames are damaged" in shown
+    assert "b.mp4 [0.0-5.0 s] wave 60.0% 1 of 99 frames are damaged" in shown
+    assert "c.mp4 - is empty; record it again" in shown
+
+
+def test_a_table_without_notes_has_no_column_for_them() -> None:
+    assert [column.header for column in table(PREDICTIONS[1:3]).columns] == [
+        "video",
+        "label",
+        "score",
+        "then",
+    ]
+
+
+def test_csv_reads_back() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(PREDICTIONS, FAILURES))))
+    assert [row["path"] for row in rows] == ["clips/a [1].mp4", "b.mp4", "b.mp4", "b.mp4", "c.mp4"]
+    assert rows[0]["label_2"] == "clap, twice"
+    assert (rows[0]["score"], rows[0]["score_2"]) == ("0.750000", "0.250000")
+    assert rows[0]["start_seconds"] == rows[0]["error"] == ""
+    assert (rows[2]["start_seconds"], rows[2]["end_seconds"]) == ("2.000", "6.000")
+    assert rows[3]["notes"] == "1 of 99 frames are damaged"
+    assert rows[4] == {**dict.fromkeys(rows[0], ""), "path": "c.mp4", "error": "is empty; record it again"}
+
+
+def test_csv_rows_have_one_length_when_tops_differ() -> None:
+    short = Prediction("d.mp4", (("wave", 1.0),))
+    rows = list(csv.reader(io.StringIO(to_csv([short, *PREDICTIONS], FAILURES))))
+    assert {len(row) for row in rows} == {9}
+
+
+def test_json_reads_back() -> None:
+    found = json.loads(to_json(PREDICTIONS, FAILURES))
+    assert found["failures"] == [{"path": "c.mp4", "reason": "is empty; record it again"}]
+    assert found["predictions"][1] == {
+        "path": "b.mp4",
+        "start_seconds": 0.0,
+        "end_seconds": 4.0,
+        "top": [{"label": "wave", "score": 0.5}, {"label": "clap", "score": 0.5}],
+        "notes": [],
+    }
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.json", "deep/er/x.JSON"])
+def test_write_leaves_one_whole_file(tmp_path: Path, name: str) -> None:
+    output = tmp_path / name
+    assert write_predictions(output, PREDICTIONS, FAILURES) == output
+    write_predictions(output, PREDICTIONS, FAILURES)
+    expected = to_csv if output.suffix == ".csv" else to_json
+    assert output.read_text() == expected(PREDICTIONS, FAILURES)
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.csv.gz"])
+def test_other_suffixes_are_refused_before_and_while_writing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"end the name in \.csv or \.json"):
+        check_suffix(tmp_path / name)
+    with pytest.raises(ValueError, match="unknown format"):
+        write_predictions(tmp_path / name, PREDICTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_no_text_are_shown_and_written(tmp_path: Path) -> None:
+    name = b"caf\xe9.mp4".decode("utf-8", "surrogateescape")
+    prediction = Prediction(name, (("wave", 1.0),))
+    assert lines([prediction]) == ["caf\ufffd.mp4: wave 100.0%"]
+    assert b"caf\xe9.mp4" in write_predictions(tmp_path / "x.csv", [prediction]).read_bytes()
+    written = write_predictions(tmp_path / "x.json", [prediction]).read_text()
+    assert json.loads(written)["predictions"][0]["path"] == name

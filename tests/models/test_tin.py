@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from interlace.models.tin import fitting_divisor
+
+
+@pytest.mark.parametrize(
+    ("channels", "shift_div", "groups", "divisor"),
+    [
+        (64, 4, 4, 4),
+        (24, 4, 4, 5),  # MobileNetV2: 24 // 5 = 4
+        (40, 4, 4, 5),  # EfficientNet: 40 // 5 = 8
+        (120, 4, 4, 5),  # RegNetY: 120 // 5 = 24
+        (888, 4, 4, 6),  # 888 // 6 = 148
+        (16, 4, 8, 4),  # none fits: 16 channels have no fold of 8 with a divisor of 4 or more
+    ],
+)
+def test_the_next_divisor_whose_fold_divides(channels, shift_div, groups, divisor):
+    assert fitting_divisor(channels, shift_div, groups) == divisor

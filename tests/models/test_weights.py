@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from interlace.models import WeightsError, create_model
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A file of a plain timm network with its classifier of 7 classes."""
+    network = timm.create_model("resnet18", num_classes=7)
+    save_file(network.state_dict(), tmp_path / "plain.safetensors")
+    return network, tmp_path / "plain.safetensors"
+
+
+@pytest.mark.parametrize("method", ["tsn", "tsm", "tin"])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_weights_of_the_plain_network(plain, method, as_text):
+    network, path = plain
+    model = create_model(
+        f"{method}_resnet18", num_classes=3, num_segments=4, pretrained=str(path) if as_text else path
+    )
+    state = model.state_dict()
+    for name, value in network.state_dict().items():
+        if not name.startswith("fc."):
+            assert torch.equal(state[f"backbone.{name}"], value), name
+    assert model.head.weight.shape == (3, 512)
+
+
+def test_weights_of_one_of_ours(tmp_path):
+    source = create_model("tin_resnet18", num_classes=9, num_segments=4)
+    save_file(source.state_dict(), tmp_path / "ours.safetensors")
+    model = create_model(
+        "tin_resnet18", num_classes=3, num_segments=4, pretrained=tmp_path / "ours.safetensors"
+    )
+    for name, value in source.state_dict().items():
+        if not name.startswith("head."):
+            assert torch.equal(model.state_dict()[name], value), name
+
+
+def test_weights_of_tsn_for_tin(tmp_path):
+    source = create_model("tsn_resnet18", num_classes=9)
+    torch.save(source.state_dict(), tmp_path / "ours.pth")
+    model = create_model("tin_resnet18", num_classes=3, pretrained=tmp_path / "ours.pth")
+    assert torch.equal(model.backbone.layer4[1].conv1.weight, source.backbone.layer4[1].conv1.weight)
+
+
+def test_weights_of_rgb_are_summed_for_one_channel(plain):
+    network, path = plain
+    model = create_model("tsn_resnet18", num_classes=3, in_chans=1, pretrained=path)
+    torch.testing.assert_close(model.backbone.conv1.weight, network.conv1.weight.sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("layer1.0.bn1.bias"), "lacks 1 weights, e.g. backbone.layer1.0.bn1.bias"),
+        (lambda s: s.update(extra=torch.zeros(1)), "has unknown 1 weights, e.g. backbone.extra"),
+        (
+            lambda s: s.update({"bn1.bias": torch.zeros(5)}),
+            "has other sizes of 1 weights, e.g. backbone.bn1.bias",
+        ),
+    ],
+)
+def test_anything_else_is_an_error(tmp_path, change, message):
+    state = timm.create_model("resnet18").state_dict()
+    change(state)
+    save_file(state, tmp_path / "changed.safetensors")
+    with pytest.raises(WeightsError, match=message):
+        create_model("tin_resnet18", num_classes=3, pretrained=tmp_path / "changed.safetensors")
+
+
+def test_a_part_of_the_temporal_weights_is_an_error(tmp_path):
+    state = create_model("tin_resnet18", num_classes=3).state_dict()
+    del state["backbone.layer1.0.conv1.temporal.offset_net.fc1.weight"]
+    save_file(state, tmp_path / "part.safetensors")
+    with pytest.raises(WeightsError, match="lacks 1 weights"):
+        create_model("tin_resnet18", num_classes=3, pretrained=tmp_path / "part.safetensors")
+
+
+@pytest.mark.parametrize("name", ["absent.safetensors", "damaged.safetensors", "damaged.pth"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
+    if name.startswith("damaged"):
+        (tmp_path / name).write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=name):
+        create_model("tin_resnet18", num_classes=3, pretrained=tmp_path / name)
+
+
+def test_without_a_connection_the_error_says_what_to_do(monkeypatch, tmp_path):
+    def no_network(*_):
+        raise socket.gaierror("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    monkeypatch.setattr("interlace.models.plain.getproxies", dict)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    with pytest.raises(
+        WeightsError, match=r"'resnet18' could not be fetched .* pretrained=False.* pretrained=PATH"
+    ):
+        create_model("tin_resnet18", num_classes=3, pretrained=True)
+
+
+def test_without_a_connection_an_earlier_download_is_used(monkeypatch, tmp_path):
+    network = timm.create_model("resnet18")
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    monkeypatch.setattr("interlace.models.plain._hub_is_reachable", lambda: False)
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda *_: str(tmp_path / "model.safetensors")
+    )
+    model = create_model("tin_resnet18", num_classes=3, pretrained=True)
+    assert torch.equal(model.backbone.layer4[1].conv1.weight, network.layer4[1].conv1.weight)
+
+
+@pytest.mark.real_data
+def test_real_mobilenet_weights(weights_dir):
+    """Strict loading by timm and by us give the same features."""
+    path = weights_dir / "mobilenetv2_100_in1k.fp16.safetensors"
+    network = timm.create_model("mobilenetv2_100", pad_type="same", checkpoint_path=str(path)).eval()
+    model = create_model(
+        "tsn_mobilenetv2_100",
+        num_classes=3,
+        num_segments=2,
+        pretrained=path,
+        pad_type="same",
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+    ).eval()
+    clip = torch.randn(1, 2, 3, 64, 64)
+    with torch.no_grad():
+        wanted = network.forward_head(network.forward_features(clip[0]), pre_logits=True)
+        torch.testing.assert_close(model.forward_features(clip)[0], wanted)
+    assert model.mean == (0.5, 0.5, 0.5)
+    assert (
+        create_model("tin_mobilenetv2_100", num_classes=3, pretrained=path, pad_type="same")
+        .backbone.blocks[1][1]
+        .conv_pw.temporal.fold
+        == 4
+    )

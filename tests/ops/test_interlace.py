@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from torch.library import opcheck
+
+from interlace.ops import _index, _slices, interlace, temporal_shift
+from interlace.ops.interlace import _taps
+
+B, T, C, G, H, W = 2, 4, 6, 3, 5, 7
+
+
+def inputs(
+    dtype: torch.dtype = torch.float64, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(B, T, C, H, W, generator=generator, dtype=torch.float64)
+    offset = torch.tensor([[0.3, -1.7, 2.6], [-0.2, 4.4, -3.5]], dtype=torch.float64)
+    weight = 2 * torch.rand(B, T, G, generator=generator, dtype=torch.float64)
+    return x.to(dtype), offset.to(dtype), weight.to(dtype)
+
+
+def definition(x: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The hat function as it is written, one T x T matrix for each sample and group."""
+    t = torch.arange(x.shape[1], dtype=x.dtype)
+    hat = (1 - (t[:, None] - t[None, :] - offset[:, :, None, None]).abs()).clamp(min=0)
+    matrix = weight.transpose(1, 2)[..., None] * hat
+    groups = x.unflatten(2, (offset.shape[1], -1))
+    return torch.einsum("bgts,bsgchw->btgchw", matrix, groups).flatten(2, 3)
+
+
+def channels_last(x: torch.Tensor) -> torch.Tensor:
+    return x.flatten(0, 1).to(memory_format=torch.channels_last).unflatten(0, x.shape[:2])
+
+
+def test_equals_the_definition():
+    x, offset, weight = inputs()
+    torch.testing.assert_close(interlace(x, offset, weight), definition(x, offset, weight))
+
+
+def test_a_positive_offset_delays():
+    x = torch.tensor([1.0, 2.0, 4.0, 8.0]).reshape(1, 4, 1, 1, 1)
+    assert interlace(x, torch.tensor([[1.0]])).flatten().tolist() == [0, 1, 2, 4]
+    assert interlace(x, torch.tensor([[-1.0]])).flatten().tolist() == [2, 4, 8, 0]
+    assert interlace(x, torch.tensor([[0.25]])).flatten().tolist() == [0.75, 1.75, 3.5, 7]
+    assert interlace(x, torch.tensor([[-0.25]])).flatten().tolist() == [1.25, 2.5, 5, 6]
+
+
+def test_weights_belong_to_target_frames():
+    x = torch.ones(1, 4, 1, 1, 1)
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 4, 1)
+    assert interlace(x, torch.tensor([[1.0]]), weight).flatten().tolist() == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize("offset", [4.0, 5.0, 100.3, 1e30, float("inf"), -4.0, -5.5, -1e30, float("-inf")])
+@pytest.mark.parametrize("kernel", [_slices, _index])
+def test_nothing_is_left_beyond_the_clip(offset, kernel):
+    x, _, weight = inputs(torch.float32)
+    k, _, near, far = _taps(torch.full((B, G), offset), weight, x.dtype)
+    assert not kernel.forward(x, k, near, far).any()
+
+
+def test_not_a_number_stays_visible():
+    x, offset, weight = inputs(torch.float32)
+    offset[1, 2] = float("nan")
+    assert interlace(x, offset, weight)[1, :, 4:].isnan().all()
+
+
+def test_integer_offsets_equal_the_temporal_shift_bit_for_bit():
+    x = torch.randn(2, 5, 8, 3, 4)
+    out = interlace(x, torch.tensor([[-1.0, 1.0, 0.0, 0.0]] * 2))
+    assert torch.equal(out, temporal_shift(x, fold_div=4))
+
+
+@pytest.mark.parametrize("num_frames", [1, 2])
+def test_short_clips(num_frames):
+    x, offset, weight = (a[:, :num_frames] if a.ndim > 2 else a for a in inputs())
+    torch.testing.assert_close(interlace(x, offset, weight), definition(x, offset, weight))
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 6, 5, 7), (2, 4, 6, 0, 7)])
+def test_empty_clips(shape):
+    assert interlace(torch.zeros(shape), torch.zeros(shape[0], 3)).shape == shape
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_both_implementations_agree_with_autograd_of_the_definition(last):
+    x, offset, weight = inputs()
+    x, grad = (channels_last(a) if last else a for a in (x, torch.randn_like(x)))
+    wanted = torch.autograd.functional.vjp(definition, (x, offset, weight), grad)[1]
+    k, phi, near, far = _taps(offset, weight, x.dtype)
+    for kernel in (_slices, _index):
+        torch.testing.assert_close(kernel.forward(x, k, near, far), definition(x, offset, weight))
+        grad_x, dot_near, dot_far = kernel.backward(grad, x, k, near, far)
+        torch.testing.assert_close(grad_x, wanted[0])
+        torch.testing.assert_close((weight * (dot_far - dot_near)).sum(1), wanted[1])
+        torch.testing.assert_close((1 - phi)[:, None] * dot_near + phi[:, None] * dot_far, wanted[2])
+        assert grad_x.stride() == x.stride()
+
+
+def test_gradcheck():
+    x, offset, weight = inputs()
+    leaves = [a.requires_grad_() for a in (x[..., :1, :2].clone(), offset, weight)]
+    assert torch.autograd.gradcheck(interlace, leaves)
+
+
+def test_adjoint_identity():
+    x, offset, weight = inputs()
+    x.requires_grad_()
+    out = interlace(x, offset, weight)
+    g = torch.randn_like(out)
+    (grad_x,) = torch.autograd.grad(out, x, g)
+    torch.testing.assert_close((g * out).sum(), (grad_x * x).sum())
+
+
+def test_gradient_at_an_integer_is_the_right_derivative():
+    x, _, weight = inputs()
+    offset = torch.tensor([[0.0, -1.0, 2.0], [1.0, 4.0, -4.0]], dtype=torch.float64, requires_grad=True)
+    g = torch.randn_like(x)
+    (grad,) = torch.autograd.grad((g * interlace(x, offset, weight)).sum(), offset)
+    step = 1e-6
+    for b, group in np.ndindex(B, G):
+        right = offset.detach().clone()
+        right[b, group] += step
+        rise = (g * (definition(x, right, weight) - definition(x, offset.detach(), weight))).sum() / step
+        assert grad[b, group].item() == pytest.approx(rise.item(), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # opcheck looks at inputs that are no leaves
+def test_opcheck():
+    leaves = tuple(a.requires_grad_() for a in inputs())
+    opcheck(torch.ops.interlace.interlace.default, leaves)
+    opcheck(
+        torch.ops.interlace.interlace_backward.default, (torch.randn(B, T, C, H, W), *inputs(torch.float32))
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_interpolated_in_float32(dtype):
+    x, offset, weight = inputs(torch.float32)
+    x = x.to(dtype).requires_grad_()
+    out = interlace(x, offset, weight)
+    assert out.dtype == dtype
+    assert torch.equal(out, interlace(x.float(), offset, weight).to(dtype))
+    out.sum().backward()
+    assert x.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("sliced", [False, True])
+def test_memory_format_is_kept(sliced):
+    x, offset, weight = inputs()
+    last = channels_last(torch.cat([x, x], 2))[:, :, :C] if sliced else channels_last(x)
+    out = interlace(last, offset, weight)
+    assert out.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(out, interlace(x, offset, weight))
+    assert interlace(x, offset, weight).is_contiguous()
+
+
+def test_the_input_is_not_changed():
+    x, offset, weight = inputs()
+    before = x.clone()
+    interlace(x, offset, weight)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((2, 4, 6, 5), (2, 3), None), r"\(B, T, C, H, W\)"),
+        (((2, 4, 6, 5, 7), (3, 3), None), "B=2"),
+        (((2, 4, 6, 5, 7), (2, 4), None), "C=6 .* G=4"),
+        (((2, 4, 6, 5, 7), (2, 0), None), "G=0"),
+        (((2, 4, 6, 5, 7), (2, 3), (2, 3, 4)), r"\(2, 4, 3\), got \(2, 3, 4\)"),
+    ],
+)
+def test_bad_shapes_are_named(shapes, message):
+    x, offset, weight = (None if shape is None else torch.zeros(shape) for shape in shapes)
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(interlace)(x, offset, weight)  # without the shape check of the test run
+
+
+def test_integers_are_refused():
+    with pytest.raises(ValueError, match="int64"):
+        inspect.unwrap(interlace)(torch.zeros(2, 4, 6, 5, 7, dtype=torch.int64), torch.zeros(2, 3))
+
+
+def test_compiles_as_one_graph():
+    leaves = [a.requires_grad_() for a in inputs(torch.float32)]
+    compiled = torch.compile(inspect.unwrap(interlace), fullgraph=True, backend="aot_eager")
+    out = compiled(*leaves)
+    torch.testing.assert_close(out, interlace(*leaves))
+    wanted = torch.autograd.grad(interlace(*leaves).square().sum(), leaves)
+    torch.testing.assert_close(torch.autograd.grad(out.square().sum(), leaves), wanted)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_cuda_equals_the_cpu(dtype):
+    leaves = [a.requires_grad_() for a in inputs(torch.float32)]
+    far = [a.detach().cuda().requires_grad_() for a in leaves]
+    out, far_out = (interlace(x.to(dtype), offset, weight) for x, offset, weight in (leaves, far))
+    torch.testing.assert_close(far_out.cpu(), out)
+    for near_leaf, far_leaf in zip(leaves, far, strict=True):
+        wanted = torch.autograd.grad(out.float().square().sum(), near_leaf, retain_graph=True)[0]
+        got = torch.autograd.grad(far_out.float().square().sum(), far_leaf, retain_graph=True)[0]
+        torch.testing.assert_close(
+            got.cpu(), wanted, atol=1e-2 if dtype != torch.float32 else 1e-4, rtol=1e-3
+        )
+
+
+@pytest.mark.reference
+def test_the_published_sampler(reference_dir):
+    case = {name: torch.from_numpy(a) for name, a in np.load(reference_dir / "tin_sampler.npz").items()}
+    x, offset = case["x"].requires_grad_(), case["offset"].requires_grad_()
+    out = interlace(x, offset)
+    torch.testing.assert_close(out, case["out"], atol=1e-5, rtol=0)
+    (out * case["loss_weight"]).sum().backward()
+    torch.testing.assert_close(x.grad, case["grad_x"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(offset.grad.double(), case["grad_offset"], atol=1e-5, rtol=0)

@@ -1,0 +1,33 @@
+"""Which batch norms learn, whoever switches modes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from interlace.training.batch_norm import fix_batch_norms, fixed_batch_norms
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.BatchNorm1d(5), nn.BatchNorm2d(6), nn.BatchNorm3d(7)
+    )
+
+
+@pytest.mark.parametrize(("policy", "fixed"), [("train", []), ("partial", [3]), ("frozen", [1, 3])])
+def test_fixed_ones_keep_mode_and_do_not_learn(policy, fixed):
+    model = network()
+    fix_batch_norms(model, policy)
+    for number in (1, 2, 3, 4):
+        assert model[number].training == (number not in fixed)
+        assert model[number].weight.requires_grad == (number not in fixed)
+    assert fixed_batch_norms(model, policy) == [model[number] for number in fixed]
+
+
+def test_a_zero_scale_over_videos_still_learns():
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm3d(3))
+    nn.init.zeros_(model[1].weight)
+    fix_batch_norms(model, "frozen")
+    model[1](torch.randn(2, 3, 4, 5, 7)).mul(torch.randn(2, 3, 4, 5, 7)).sum().backward()
+    assert model[1].weight.grad.abs().min() > 0

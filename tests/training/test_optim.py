@@ -1,0 +1,128 @@
+"""Every parameter that learns has one rule; the schedule is the published one."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+import interlace
+from interlace.temporal import TemporalInterlace
+from interlace.training.batch_norm import fix_batch_norms
+from interlace.training.optim import learning_rate_factor, parameter_groups, scaled_learning_rate
+
+MODELS = [
+    "tin_resnet18",
+    "tin_resnet50",
+    "tin_resnet101",
+    "tsm_resnet50",
+    "tsn_resnet18",
+    "tin_mobilenetv2_100",
+    "tsn_convnext_tiny",
+]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    with torch.device("meta"):  # shapes are enough
+        return interlace.create_model(request.param, num_classes=5, num_segments=4)
+
+
+def grouped(model: nn.Module, **changes) -> dict[str, list[nn.Parameter]]:
+    groups = parameter_groups(model, lr=0.1, weight_decay=5e-4, **changes)
+    return {group["name"]: group["params"] for group in groups}
+
+
+def test_every_parameter_is_in_exactly_one_group(model):
+    found = [id(parameter) for members in grouped(model).values() for parameter in members]
+    assert len(found) == len(set(found))
+    assert set(found) == {id(parameter) for parameter in model.parameters()}
+
+
+def test_rules_by_kind_of_parameter(model):
+    groups = {name: {id(p) for p in members} for name, members in grouped(model).items()}
+    assert groups["head_weights"] == {id(model.head.weight)}
+    assert groups["head_biases"] == {id(model.head.bias)}
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+            assert {id(module.weight), id(module.bias)} <= groups["norms"]
+        elif isinstance(module, nn.Conv2d | nn.Conv1d | nn.Linear) and module is not model.head:
+            assert id(module.weight) in groups["weights"]
+            if module.bias is not None:
+                assert id(module.bias) in groups["biases"]
+
+
+def test_offset_and_weight_nets_have_the_rules_of_convolutions_and_linear_layers():
+    groups = grouped(TemporalInterlace(16, num_segments=4))
+    assert {name: len(members) for name, members in groups.items()} == {"weights": 4, "biases": 4}
+
+
+def test_factors():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    model.head = nn.Linear(4, 5)
+    groups = parameter_groups(model, lr=0.1, weight_decay=0.25, bias_lr_factor=2.0, head_lr_factor=5.0)
+    assert [(g["name"], g["lr"], g["weight_decay"]) for g in groups] == [
+        ("weights", 0.1, 0.25),
+        ("biases", 0.2, 0.0),
+        ("norms", 0.1, 0.0),
+        ("head_weights", 0.5, 0.25),
+        ("head_biases", 1.0, 0.0),
+    ]
+
+
+def test_frozen_parameters_are_in_no_group():
+    with torch.device("meta"):
+        model = interlace.create_model("tsn_resnet18", num_classes=5, num_segments=4)
+    fix_batch_norms(model, "partial")
+    assert len(grouped(model)["norms"]) == 2
+    fix_batch_norms(model, "frozen")
+    assert "norms" not in grouped(model)
+    model.head.requires_grad_(False)
+    assert "head_weights" not in grouped(model)
+
+
+def test_a_layer_scale_is_not_decayed():
+    with torch.device("meta"):
+        model = interlace.create_model("tsn_convnext_tiny", num_classes=5, num_segments=4)
+    gammas = [p for name, p in model.named_parameters() if name.endswith(".gamma")]
+    norms = {id(p) for p in grouped(model)["norms"]}
+    assert len(gammas) == 18
+    assert all(id(gamma) in norms for gamma in gammas)
+
+
+def test_learning_rate_is_scaled_to_all_clips_of_an_update():
+    assert scaled_learning_rate(0.02, 256, 128) == 0.04
+
+
+def test_warm_up_then_cosine():
+    factor = partial(
+        learning_rate_factor, steps_per_epoch=10, epochs=40, warmup_epochs=1.0, warmup_factor=0.1
+    )
+    assert factor(0) == pytest.approx(0.1)
+    assert factor(5) == pytest.approx(0.55)
+    assert factor(10) == 1.0
+    assert factor(205) == pytest.approx(0.5)  # half way between epoch 1 and 40
+    assert factor(399) == pytest.approx(0.5 * (1 + math.cos(math.pi * 38.9 / 39)))
+    assert factor(400) == pytest.approx(0.0)
+
+
+def test_steps():
+    factor = partial(
+        learning_rate_factor,
+        steps_per_epoch=4,
+        epochs=50,
+        schedule="steps",
+        warmup_epochs=0.0,
+        step_epochs=(20, 40),
+    )
+    assert [factor(step) for step in (0, 79, 80, 159, 160)] == [1, 1, 0.1, 0.1, pytest.approx(0.01)]
+
+
+def test_warm_up_takes_half_the_run_at_most():
+    factors = [
+        learning_rate_factor(step, steps_per_epoch=4, epochs=1, warmup_epochs=5.0) for step in range(4)
+    ]
+    assert factors == [pytest.approx(0.1), pytest.approx(0.55), 1.0, pytest.approx(0.5)]

@@ -1,0 +1,66 @@
+"""Recipes hold the published numbers and fit the settings."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from interlace.training.config import TrainConfig
+from interlace.training.recipes import RECIPES, apply_recipe, recipe_overrides
+
+# name: (lr, batch, epochs, weight decay, dropout, clip, batch norm, schedule, drops, warm-up, flip)
+PUBLISHED = {
+    "tin_paper": (0.005, 48, 25, 5e-4, 0.5, 0.0, "frozen", "steps", (10, 20), 0.0, True),
+    "tin_something_v1": (0.02, 48, 40, 5e-4, 0.8, 20.0, "partial", "cosine", (), 1.0, False),
+    "tin_something_v1_tune": (0.008, 48, 40, 5e-4, 0.8, 20.0, "partial", "steps", (10, 20, 30), 1.0, False),
+    "x_temporal_tin": (0.02, 64, 35, 5e-4, 0.8, 20.0, "train", "cosine", (), 1.0, False),
+    "mmaction2_tin": (0.01, 48, 40, 5e-4, 0.8, 20.0, "train", "cosine", (), 1.0, False),
+    "tsm_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (20, 40), 0.0, True),
+    "tsm_something": (0.01, 64, 50, 5e-4, 0.5, 20.0, "train", "steps", (20, 40), 0.0, False),
+    "tsm_ucf101_finetune": (0.001, 64, 25, 5e-4, 0.8, 20.0, "partial", "steps", (10, 20), 0.0, True),
+    "tsn_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (20, 40), 0.0, True),
+    "mmaction2_tsm_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (25, 45), 5.0, True),
+    "mmaction2_tsm_something_v2": (0.02, 128, 50, 5e-4, 0.5, 20.0, "train", "steps", (25, 45), 5.0, True),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_numbers(name):
+    config = apply_recipe(TrainConfig(data=Path("clips")), name)
+    optim = config.optim
+    assert PUBLISHED[name] == (
+        config.lr,
+        optim.base_batch_size,
+        config.epochs,
+        optim.weight_decay,
+        config.dropout,
+        optim.clip_gradient,
+        optim.batch_norm,
+        optim.schedule,
+        optim.step_epochs,
+        optim.warmup_epochs,
+        config.augment.flip,
+    )
+    assert optim.momentum == 0.9
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_only_fields_that_exist(name):
+    config = TrainConfig(data=Path("clips"))
+    names = {field.name for field in fields(config)}
+    for key, value in recipe_overrides(name).items():
+        assert key in names
+        if is_dataclass(part := getattr(config, key)):
+            assert set(value) <= {field.name for field in fields(part)}
+    assert RECIPES[name].__doc__
+
+
+def test_all_but_the_default_are_published():
+    assert set(RECIPES) - set(PUBLISHED) == {"small_dataset"}
+
+
+def test_nearest_name():
+    with pytest.raises(ValueError, match="did you mean 'tin_something_v1'"):
+        recipe_overrides("tin_something1")
