@@ -1,4 +1,7 @@
-"""Train and score a list of runs; a run that is finished is not done again, one that was interrupted is resumed."""
+"""Train and score by the command line; a finished run is not done again, an interrupted one is resumed.
+
+Each result carries the command that gave it.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +9,63 @@ import csv
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from interlace.data.annotations import read_annotations
-from interlace.evaluation.evaluate import evaluate
+from interlace.cli import main
 from interlace.provenance import provenance
-from interlace.training.config import TrainConfig
-from interlace.training.run import train
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
 
-def run(config: TrainConfig) -> dict[str, Any]:
-    """Train to the last epoch, score the last weights (nothing is selected on the test clips), and return the numbers."""
-    finished = config.output / "result.json"
+def train_and_score(data: Path, annotations: tuple[Path, Path], output: Path, options: list[str]) -> dict[str, Any]:
+    """Train to the last epoch and score the last weights: nothing is selected on the clips that are scored."""
+    finished = output / "result.json"
     if finished.exists():
-        return json.loads(finished.read_text())
+        return dict(json.loads(finished.read_text()))
+    train, scored = map(str, annotations)
+    train_command = ["train", str(data), "--train", train, "--val", scored, "--output", str(output), *options]
     began = time.monotonic()
-    train(replace(config, resume=(config.output / "last.ckpt").exists()))
+    resume = ["--resume", "true"] if (output / "last.ckpt").exists() else []
+    _interlace([*train_command, *resume])
     seconds = time.monotonic() - began
-    assert config.val is not None
-    clips = read_annotations(config.data, config.val, classes=None)
-    report = evaluate(
-        [config.output / "last.safetensors"], clips, protocol="1clip-center", output=config.output / "evaluation"
+    last, report = str(output / "last.safetensors"), output / "evaluation"
+    _interlace(
+        ["evaluate", str(data), "--annotations", scored, "--model", last, "--output", str(report), "--overwrite", "true"]
     )
+    metrics = json.loads((report / "metrics.json").read_text())
     result = {
-        "model": config.model,
-        "seed": config.seed,
-        "split": config.val.stem,
-        "num_clips": report.num_clips,
-        **report.metrics,
-        "seconds_of_last_session": round(seconds),
+        "command": "interlace " + " ".join(train_command),
+        "num_clips": metrics["num_clips"],
+        **metrics["metrics"],
+        "training_seconds": round(seconds),
     }
     finished.write_text(json.dumps(result, indent=1))
     return result
 
 
-def accuracy_on(predictions: Path, classes: Iterable[str]) -> float:
-    """Percent of the clips of some classes that were recognised, among all classes of the data set."""
+def _interlace(arguments: list[str]) -> None:
+    print("\n$ interlace", " ".join(arguments), flush=True)
+    status = main(arguments)
+    if status:
+        raise SystemExit(status)
+
+
+def accuracy_on(report: Path, classes: Iterable[str]) -> float:
+    """Percent of the clips of some classes that were recognised among all classes of the data set."""
     wanted = set(classes)
-    with predictions.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["label"] in wanted]
-    return 100 * sum(row["label"] == row["predicted"] for row in rows) / len(rows)
+    with (report / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["true"] in wanted]
+    return 100 * sum(row["true"] == row["predicted"] for row in rows) / len(rows)
 
 
-def record(name: str, settings: Mapping[str, Any], results: list[dict[str, Any]]) -> None:
-    """Append to `benchmarks/results/NAME.json`, which keeps what was measured before."""
+def record(name: str, about: Mapping[str, Any], results: list[dict[str, Any]]) -> None:
+    """Append to `benchmarks/results/NAME.json`, which keeps what was measured before, and print."""
     file = RESULTS / f"{name}.json"
     history = json.loads(file.read_text()) if file.exists() else []
-    history.append({**provenance(), "settings": dict(settings), "results": results})
+    history.append({**provenance(), "about": dict(about), "results": results})
     file.write_text(json.dumps(history, indent=1, default=str) + "\n")
     for result in results:
-        print({key: round(value, 1) if isinstance(value, float) else value for key, value in result.items()})
+        shown = {key: round(value, 1) if isinstance(value, float) else value for key, value in result.items()}
+        shown.pop("command")
+        print(shown)

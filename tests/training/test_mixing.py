@@ -17,14 +17,14 @@ def constant_clips() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_off_changes_nothing():
     clip, target = constant_clips()
-    mixed, soft = mix_clips(clip, target, mixup=0.0, cutmix=0.0, rng=random.Random(0))
+    mixed, soft = mix_clips(clip, target, random.Random(0), mixup=0.0, cutmix=0.0)
     assert mixed is clip
     assert soft is target
 
 
 def test_mixup_targets_say_what_the_pixels_are():
     clip, target = constant_clips()
-    mixed, soft = mix_clips(clip, target, mixup=1.0, cutmix=0.0, rng=random.Random(1))
+    mixed, soft = mix_clips(clip, target, random.Random(1), mixup=1.0, cutmix=0.0)
     assert not torch.equal(soft, target)
     torch.testing.assert_close(mixed.mean((1, 2, 3, 4)), soft @ torch.arange(3.0))
     torch.testing.assert_close(soft.sum(1), torch.ones(3))
@@ -33,7 +33,7 @@ def test_mixup_targets_say_what_the_pixels_are():
 def test_cutmix_box_is_at_one_place_on_all_frames():
     clip, target = constant_clips()
     for seed in range(20):
-        mixed, soft = mix_clips(clip, target, mixup=0.0, cutmix=1.0, rng=random.Random(seed))
+        mixed, soft = mix_clips(clip, target, random.Random(seed), mixup=0.0, cutmix=1.0)
         assert torch.equal(mixed, mixed[:, :1, :1].expand_as(mixed))
         torch.testing.assert_close(mixed.mean((1, 2, 3, 4)), soft @ torch.arange(3.0))
     assert torch.equal(clip, constant_clips()[0])  # the batch itself is left alone
@@ -41,9 +41,7 @@ def test_cutmix_box_is_at_one_place_on_all_frames():
 
 def test_repeats_with_the_generator():
     clip, target = constant_clips()
-    first, second = (
-        mix_clips(clip, target, mixup=0.4, cutmix=1.0, rng=random.Random(5))[0] for _ in range(2)
-    )
+    first, second = (mix_clips(clip, target, random.Random(5), mixup=0.4, cutmix=1.0)[0] for _ in range(2))
     assert torch.equal(first, second)
 
 

@@ -116,7 +116,7 @@ def test_steps():
         epochs=50,
         schedule="steps",
         warmup_epochs=0.0,
-        step_epochs=(20, 40),
+        step_epochs=(20.0, 40.0),
     )
     assert [factor(step) for step in (0, 79, 80, 159, 160)] == [1, 1, 0.1, 0.1, pytest.approx(0.01)]
 

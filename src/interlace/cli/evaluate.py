@@ -30,17 +30,18 @@ def evaluate(
     precision: Literal["32", "bf16"] = "32",
     on_error: Literal["raise", "skip"] = "raise",
     output: Path | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Score one checkpoint, or several as an ensemble, on labelled clips.
 
     Args:
         data: Folder of the videos.
         model: Checkpoint; several make an ensemble.
-        annotations: Annotation file; without one val.csv, test.csv, a val or test folder, or the clips that training held out.
+        annotations: Annotation file; without one the clips that training validated on, or val.csv, test.csv, a val or test folder.
         format: Format of the annotations; see `interlace check --help`.
         labels: File with the class names, where the format has one.
         frames: Template of frame files, where videos are folders of pictures.
-        protocol: 1clip-center, 2clip-3crop, 10clip-3crop or full-res; by default the one stored with the model.
+        protocol: 1clip-center, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res; by default the one stored with the model.
         average: What is averaged over views; by default the protocol's choice.
         weights: Weight of each checkpoint of an ensemble.
         batch_size: Views that the network sees at once; the result does not depend on it.
@@ -49,6 +50,7 @@ def evaluate(
         precision: Arithmetic of the network.
         on_error: What to do with a video that cannot be read; skipped ones are counted and listed.
         output: Folder of the report; by default beside the checkpoint.
+        overwrite: Replace the report of another evaluation in that folder.
     """
     from interlace.checkpoints import load_checkpoint
     from interlace.cli.data import evaluation_clips
@@ -70,6 +72,7 @@ def evaluate(
         on_error=on_error,
         frame_template=frames,
         output=output,
+        overwrite=overwrite,
     )
     print(report)
     for path, reason in report.skipped:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from interlace.cli.parser import Parser, new_parser
 from interlace.training.config import TrainConfig
 from interlace.training.recipes import RECIPES, recipe_overrides
@@ -13,7 +15,7 @@ def run(arguments: list[str]) -> int:
     from interlace.training.run import train
 
     best = train(config)
-    print(f"\nevaluate: interlace evaluate {config.data} --model {best}")
+    print(f"\nevaluate: interlace evaluate {shlex.quote(str(config.data))} --model {best}")
     print(f"predict:  interlace predict VIDEO --model {best}")
     return 0
 

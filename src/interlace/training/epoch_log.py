@@ -79,20 +79,21 @@ class EpochLog(Callback):
                 f"epoch {trainer.current_epoch + 1}: batch {done}/{total}, {duration(left)} left in it",
             )
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the row and the line.
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop a run that has come off the rails, before its network is taken for the best.
 
         Raises:
             ValueError: the loss is not a number any more.
         """
+        del pl_module
+        self._require_finite(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the row and the line."""
+        self._require_finite(trainer)
         sums = torch.stack([torch.as_tensor(float(self.loss_sum)), torch.tensor(float(self.num_clips))])
         sums = trainer.strategy.reduce(sums.to(pl_module.device), reduce_op="sum")
         loss = float(sums[0] / sums[1])
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"the training loss is {loss} in epoch {trainer.current_epoch + 1}; lower --lr, "
-                "or use more optim.warmup_epochs, and start again"
-            )
         validated = {
             name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val_")
         }
@@ -112,6 +113,14 @@ class EpochLog(Callback):
         say(trainer, self._line(trainer, row, seconds))
         self.loss_sum, self.num_clips, self._clips_here = 0.0, 0, 0
         self._began = time.monotonic()
+
+    def _require_finite(self, trainer: Trainer) -> None:
+        loss, epoch = float(self.loss_sum), trainer.current_epoch + 1
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the training loss is {loss} in epoch {epoch}; lower --lr, "
+                "or use more optim.warmup_epochs, and start again"
+            )
 
     def _line(self, trainer: Trainer, row: dict[str, int | float], seconds: float) -> str:
         epochs = int(trainer.max_epochs or 1)
@@ -156,7 +165,7 @@ def duration(seconds: float) -> str:
 
     Example:
         >>> from interlace.training.epoch_log import duration
-        >>> duration(42), duration(600), duration(9000)
+        >>> duration(42.0), duration(600.0), duration(9000.0)
         ('42 s', '10 min', '2.5 h')
     """
     if seconds < 100:

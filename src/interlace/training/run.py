@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import math
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from jaxtyping import Float
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor, nn
 
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
-from interlace.data.dataset import Sampling, TrainDataset, ViewDataset, collate
-from interlace.data.epoch_sampler import balanced_weights
 from interlace.data.flip import FlipRule, flip_map
-from interlace.data.sampling import DenseSampling, SegmentSampling
 from interlace.data.splits import read_splits
-from interlace.data.transforms import Preprocess, train_transform
 from interlace.models.classifier import VideoClassifier
-from interlace.provenance import commit, describe_device
+from interlace.provenance import describe_device
 from interlace.training.config import TrainConfig
 from interlace.training.epoch_log import EpochLog
-from interlace.training.facts import fingerprint, median_seconds
+from interlace.training.facts import fingerprint
 from interlace.training.launch import choose_device, process_rank, require_processes
-from interlace.training.loader import ClipData, batches_per_epoch
-from interlace.training.loss import balanced_class_weights, classification_loss
-from interlace.training.mixing import mix_clips
-from interlace.training.module import ClassificationModule
 from interlace.training.network import build_network
-from interlace.training.optim import learning_rate_factor, parameter_groups, scaled_learning_rate
+from interlace.training.optim import scaled_learning_rate
+from interlace.training.parts import clips_per_update, make_card, make_data, make_module, network_arguments
 from interlace.training.quiet import quiet
-from interlace.training.run_folder import open_run_folder, to_plain
+from interlace.training.run_folder import open_run_folder
 from interlace.training.saving import RunSaver
 from interlace.training.skipped import SkippedClips
 from interlace.training.stopping import StopAfter, StopOnSignal
@@ -99,147 +87,6 @@ def read_annotations(config: TrainConfig) -> tuple[Annotations, Annotations]:
         val_fraction=config.val_fraction,
         seed=config.seed,
         missing=config.on_error,
-    )
-
-
-def network_arguments(config: TrainConfig, *, num_classes: int) -> dict[str, Any]:
-    """What the network's builder is called with."""
-    return {
-        "num_classes": num_classes,
-        "num_segments": config.num_segments,
-        "dropout": config.dropout,
-        "in_chans": 1 if config.color == "gray" else 3,
-        **config.model_args,
-    }
-
-
-def make_module(config: TrainConfig, model: VideoClassifier, train_set: Annotations) -> ClassificationModule:
-    """The network with its loss, its optimizer and its schedule."""
-    optim, loss = config.optim, config.loss
-    weights = (
-        balanced_class_weights(list(train_set.class_counts)) if loss.class_balance == "weights" else None
-    )
-    lr_factor = partial(
-        learning_rate_factor,
-        steps_per_epoch=steps_per_epoch(config, len(train_set)),
-        epochs=config.epochs,
-        schedule=optim.schedule,
-        warmup_epochs=optim.warmup_epochs,
-        warmup_factor=optim.warmup_factor,
-        step_epochs=optim.step_epochs,
-        step_factor=optim.step_factor,
-    )
-    return ClassificationModule(
-        model.to(memory_format=torch.channels_last),
-        preprocess=Preprocess(model.mean, model.std),
-        loss=partial(
-            classification_loss,
-            multi_label=train_set.multi_label,
-            label_smoothing=loss.label_smoothing,
-            class_weights=weights,
-        ),
-        mix=partial(mix_clips, mixup=config.augment.mixup, cutmix=config.augment.cutmix),
-        make_optimizer=partial(make_optimizer, config=config),
-        lr_factor=lr_factor,
-        num_classes=len(train_set.classes),
-        multi_label=train_set.multi_label,
-        batch_norm=optim.batch_norm,
-        ema_decay=config.trainer.ema_decay,
-        seed=config.seed,
-    )
-
-
-def make_optimizer(model: nn.Module, *, config: TrainConfig) -> torch.optim.SGD:
-    """SGD with the learning rate scaled to the batch."""
-    optim = config.optim
-    groups = parameter_groups(
-        model,
-        lr=scaled_learning_rate(config.lr, clips_per_update(config), optim.base_batch_size),
-        weight_decay=optim.weight_decay,
-        bias_lr_factor=optim.bias_lr_factor,
-        head_lr_factor=optim.head_lr_factor,
-    )
-    return torch.optim.SGD(groups, momentum=optim.momentum, nesterov=optim.nesterov)
-
-
-def steps_per_epoch(config: TrainConfig, num_clips: int) -> int:
-    """Updates of the weights in an epoch."""
-    processes = config.trainer.devices * config.trainer.num_nodes
-    return math.ceil(batches_per_epoch(num_clips, config.batch_size, processes) / config.optim.accumulate)
-
-
-def clips_per_update(config: TrainConfig) -> int:
-    """Clips whose gradients make one update, all devices and accumulated steps counted."""
-    trainer = config.trainer
-    return config.batch_size * config.optim.accumulate * trainer.devices * trainer.num_nodes
-
-
-def make_data(
-    config: TrainConfig, train_set: Annotations, val_set: Annotations, flips: FlipRule, *, pin_memory: bool
-) -> ClipData:
-    """Training clips at random, validation clips by the protocol 1clip-center."""
-    augment, sampling = config.augment, make_sampling(config)
-    reading: dict[str, Any] = {
-        "on_error": config.on_error,
-        "color": config.color,
-        "frame_template": config.frames,
-    }
-    transform = train_transform(
-        config.image_size,
-        crop=augment.crop,
-        crop_scales=augment.crop_scales,
-        crop_area=augment.crop_area,
-        color_jitter=augment.color_jitter,
-        flip_map=flips.mapping if augment.flip and flips.allowed else None,
-    )
-    return ClipData(
-        TrainDataset(train_set, sampling, transform, seed=config.seed, **reading),
-        ViewDataset(val_set, sampling, 1, "center", config.image_size, **reading),
-        batch_size=config.batch_size,
-        num_workers=config.trainer.num_workers,
-        seed=config.seed,
-        collate=collate,
-        sample_weights=sample_weights(train_set) if config.loss.class_balance == "sampler" else None,
-        pin_memory=pin_memory,
-    )
-
-
-def sample_weights(train_set: Annotations) -> Float[Tensor, " num_samples"]:
-    """How often to draw each clip so that classes come equally often."""
-    return balanced_weights([sample.labels for sample in train_set.samples], len(train_set.classes))
-
-
-def make_sampling(config: TrainConfig) -> Sampling:
-    """Which frames make up a clip."""
-    if config.sampling == "dense":
-        return DenseSampling(config.num_segments, config.frame_stride)
-    return SegmentSampling(config.num_segments)
-
-
-def make_card(config: TrainConfig, model: VideoClassifier, train_set: Annotations, weights: str) -> ModelCard:
-    """All that evaluation and prediction need to know about the network."""
-    preprocessing = {
-        "image_size": config.image_size,
-        "mean": list(model.mean),
-        "std": list(model.std),
-        "color": config.color,
-    }
-    return ModelCard(
-        model=model.builder,
-        model_args=to_plain(model.builder_args),
-        labels=train_set.classes,
-        sampling=make_sampling(config).to_dict(),
-        preprocessing=preprocessing,
-        multi_label=train_set.multi_label,
-        protocol="1clip-center",
-        window_seconds=median_seconds(train_set, frame_template=config.frames),
-        training={
-            "data": str(config.data),
-            "seed": config.seed,
-            "epochs": config.epochs,
-            "initial_weights": weights,
-            "commit": commit(),
-        },
     )
 
 

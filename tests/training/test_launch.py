@@ -1,0 +1,24 @@
+"""Processes and devices."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlace.training.launch import choose_device, process_rank, require_processes
+
+
+def test_half_precision_needs_a_gpu():
+    with pytest.raises(ValueError, match=r"trainer\.precision=16 needs a GPU; use bf16 or 32"):
+        choose_device("cpu", "16")
+
+
+def test_the_right_number_of_processes(monkeypatch):
+    require_processes(1, 1)
+    with pytest.raises(ValueError, match=r"needs 4 processes and 1 started.*--nnodes 2 --nproc-per-node 2"):
+        require_processes(2, 2)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")
+    require_processes(2, 2)
+    assert process_rank() == 3
+    with pytest.raises(ValueError, match="needs 1 processes and 4 started"):
+        require_processes(1, 1)

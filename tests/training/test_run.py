@@ -1,0 +1,176 @@
+"""Whole runs on small videos: what they leave, what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+
+from interlace.checkpoints import load_checkpoint
+from interlace.data.annotations import AnnotationError
+from interlace.data.video import VideoError
+from interlace.training.config import AugmentConfig, LossConfig, OptimConfig, TrainerConfig
+from interlace.training.run import train
+
+
+def rows(path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_leaves_checkpoints_settings_and_curves(settings, capsys):
+    config = settings()
+    best = train(config)
+    folder = config.output
+    assert best == folder / "best.safetensors"
+    assert {path.name for path in folder.iterdir()} == {
+        "best.safetensors",
+        "last.safetensors",
+        "last.ckpt",
+        "config.yaml",
+        "environment.json",
+        "metrics.csv",
+        "tensorboard",
+    }
+    model, card = load_checkpoint(best)
+    assert model(torch.zeros(2, 4, 3, 32, 32)).shape == (2, 3)
+    assert card.model == "tin_resnet10t"
+    assert card.labels == ("dark", "long", "wide")
+    assert card.sampling == {"name": "segment", "num_segments": 4}
+    assert card.preprocessing["image_size"] == 32
+    assert card.protocol == "1clip-center"
+    assert set(card.metrics) == {"loss", "top1"}
+    assert card.training["initial_weights"] == "random"
+    assert 0.9 < card.window_seconds < 2  # 8 to 24 frames at 12 a second
+    table = rows(folder / "metrics.csv")
+    assert [row["epoch"] for row in table] == ["1", "2"]
+    assert card.metrics["top1"] == pytest.approx(max(float(row["val_top1"]) for row in table), abs=1e-3)
+    assert yaml.safe_load((folder / "config.yaml").read_text())["optim"]["base_batch_size"] == 4
+    assert json.loads((folder / "environment.json").read_text())["device"].startswith("cpu")
+    lines = capsys.readouterr()
+    assert "12 clips of 3 classes" in lines.out
+    assert "0.01 for 4 clips an update (0.01 is for 4)" in lines.out
+    assert "epoch 2/2, loss" in lines.out
+    assert len(lines.out.splitlines()) == 10
+    assert lines.err == ""
+
+
+def test_all_the_trimmings(settings, tmp_path):
+    config = settings(
+        epochs=1,
+        color="gray",
+        sampling="dense",
+        frame_stride=2,
+        augment=AugmentConfig(crop="resized", color_jitter=0.1, mixup=0.2, cutmix=1.0),
+        loss=LossConfig(label_smoothing=0.1, class_balance="sampler"),
+        optim=OptimConfig(batch_norm="partial", schedule="steps", step_epochs=(0.5,), nesterov=True),
+        trainer=TrainerConfig(
+            num_workers=1, accelerator="cpu", precision="bf16", ema_decay=0.9, early_stopping=1, max_steps=2
+        ),
+    )
+    model, card = load_checkpoint(train(config))
+    assert model.in_chans == 1
+    assert card.sampling == {"name": "dense", "num_segments": 4, "frame_stride": 2}
+    assert card.training["step"] == 2
+
+
+def test_partial_batch_norm_keeps_statistics_and_scale(settings):
+    config = settings(epochs=1, optim=OptimConfig(batch_norm="partial", base_batch_size=4))
+    model, _ = load_checkpoint(train(config))
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert int(norms[0].num_batches_tracked) == 3
+    assert all(int(norm.num_batches_tracked) == 0 for norm in norms[1:])
+    assert all(torch.equal(norm.running_mean, torch.zeros_like(norm.running_mean)) for norm in norms[1:])
+    assert not torch.equal(norms[0].weight, torch.ones_like(norms[0].weight))
+    assert all(norm.weight.unique().numel() == 1 for norm in norms[1:])
+
+
+def test_several_labels_a_clip(settings, clips, tmp_path):
+    lines = [f"{clips / name / f'{i}.mp4'} 8 {label}" for i in range(4) for name, label in LABELS.items()]
+    for name in ("train.txt", "val.txt"):
+        (tmp_path / name).write_text("\n".join(lines if name == "train.txt" else lines[:3]))
+    config = settings(epochs=1, format="tsn", train=tmp_path / "train.txt", val=tmp_path / "val.txt")
+    with pytest.warns(
+        UserWarning, match="3 of 3 validation clips are in training too"
+    ):  # the same clips, and it is said
+        _, card = load_checkpoint(train(config))
+    assert card.multi_label
+    assert set(card.metrics) == {"loss", "mAP"}
+
+
+LABELS = {"dark": "0,2", "long": "1", "wide": "2"}
+
+
+def test_refuses_to_overwrite(settings):
+    config = settings(epochs=1)
+    train(config)
+    with pytest.raises(ValueError, match=r"holds a run already; go on with it by --resume true"):
+        train(config)
+
+
+def test_a_complete_run_is_not_run_again(settings, capsys):
+    config = settings(epochs=1)
+    best = train(config)
+    before = best.stat().st_mtime_ns
+    assert train(replace(config, resume=True)) == best
+    assert best.stat().st_mtime_ns == before
+    assert "this run is complete" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 2}, "batch_size was 4 and is 2 now"),
+        ({"model": "tsn_resnet10t"}, "model was 'tin_resnet10t' and is 'tsn_resnet10t' now"),
+        ({"optim": OptimConfig(momentum=0.8, base_batch_size=4)}, r"optim\.momentum was 0\.9"),
+        ({"epochs": 3}, "epochs was 1 and is 3 now; the schedule ends at the last epoch"),
+    ],
+)
+def test_refuses_to_go_on_with_other_settings(settings, change, message):
+    config = settings(epochs=1, trainer=TrainerConfig(num_workers=0, accelerator="cpu", max_steps=1))
+    train(config)
+    with pytest.raises(ValueError, match=message):
+        train(replace(config, resume=True, **change))
+
+
+def test_skips_and_lists_what_cannot_be_read(settings, clips, tmp_path, capsys):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    listed = [f"{clips / name / f'{i}.mp4'},{name}" for i in range(2) for name in LABELS]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *listed, f"{broken},dark"]))
+    val = [f"{clips / name / '4.mp4'},{name}" for name in LABELS]
+    (tmp_path / "val.csv").write_text("\n".join(["path,label", *val]))
+    config = settings(epochs=1, train=tmp_path / "list.csv", val=tmp_path / "val.csv", on_error="skip")
+    train(config)
+    (row,) = rows(config.output / "skipped.csv")
+    assert row["split"] == "train"
+    assert row["path"] == str(broken)
+    assert "1 clips could not be read" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_an_unreadable_video_is_an_error_by_default(settings, clips, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    (tmp_path / "list.csv").write_text(f"path,label\n{broken},dark\n{clips / 'wide' / '0.mp4'},wide\n")
+    (tmp_path / "val.csv").write_text(f"path,label\n{clips / 'dark' / '0.mp4'},dark\n")
+    config = settings(epochs=1, train=tmp_path / "list.csv", val=tmp_path / "val.csv")
+    with pytest.raises(VideoError, match=r"broken\.mp4"):
+        train(config)
+    assert train(
+        replace(config, on_error="skip")
+    ).exists()  # nothing was trained, so nothing stands in the way
+
+
+def test_no_videos(settings, tmp_path):
+    with pytest.raises(AnnotationError):
+        train(settings(data=tmp_path))
+
+
+def test_a_loss_that_is_no_number_is_an_error(settings):
+    config = settings(epochs=1, lr=1e30, optim=OptimConfig(clip_gradient=0.0, warmup_factor=1.0))
+    with pytest.raises(ValueError, match=r"the training loss is (nan|inf) in epoch 1; lower --lr"):
+        train(config)

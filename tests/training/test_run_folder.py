@@ -1,0 +1,35 @@
+"""Settings on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from interlace.training.config import TrainConfig
+from interlace.training.run_folder import differences, open_run_folder, to_plain
+
+
+def test_differences_are_named_by_their_path():
+    old = {"a": 1, "b": {"c": [1, 2], "d": 3}}
+    new = {"a": 1, "b": {"c": [1, 3], "e": 4}}
+    assert list(differences(old, new)) == [("b.c", [1, 2], [1, 3]), ("b.d", 3, None), ("b.e", None, 4)]
+
+
+def test_a_failed_start_is_not_a_run(tmp_path):
+    config = TrainConfig(data=Path("clips"), output=tmp_path / "run")
+    assert open_run_folder(config, device="cpu") is None
+    assert open_run_folder(config, device="cpu") is None  # no checkpoint yet: nothing to lose
+    written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert written["augment"]["crop_scales"] == [1.0, 0.875, 0.75, 0.66]
+    assert written["data"] == "clips"
+
+
+def test_other_processes_write_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert open_run_folder(TrainConfig(data=Path("clips"), output=tmp_path / "run"), device="cpu") is None
+    assert not (tmp_path / "run").exists()
+
+
+def test_plain_values():
+    assert to_plain({"a": (Path("b/c"), None, True)}) == {"a": ["b/c", None, True]}
