@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from timing import compare, record
 from torch import Tensor
 
 from interlace import ops
+from timing import compare, record
 
 SHAPES = {"stage 1": (1, 8, 64, 56, 56), "stage 4": (1, 8, 512, 7, 7)}
 

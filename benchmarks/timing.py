@@ -16,7 +16,9 @@ from interlace.provenance import provenance
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def compare(alternatives: Mapping[str, Callable[[], Any]], *, rounds: int = 15, warmup: int = 2) -> dict[str, dict[str, float]]:
+def compare(
+    alternatives: Mapping[str, Callable[[], Any]], *, rounds: int = 15, warmup: int = 2
+) -> dict[str, dict[str, float]]:
     """Median milliseconds of each alternative, its spread, and its median ratio to the first, taken round by round."""
     times: dict[str, list[float]] = {name: [] for name in alternatives}
     for round_number in range(warmup + rounds):

@@ -6,10 +6,12 @@ Each result carries the command that gave it.
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from interlace.cli import main
@@ -18,7 +20,9 @@ from interlace.provenance import provenance
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
 
-def train_and_score(data: Path, annotations: tuple[Path, Path], output: Path, options: list[str]) -> dict[str, Any]:
+def train_and_score(
+    data: Path, annotations: tuple[Path, Path], output: Path, options: list[str]
+) -> dict[str, Any]:
     """Train to the last epoch and score the last weights: nothing is selected on the clips that are scored."""
     finished = output / "result.json"
     if finished.exists():
@@ -31,7 +35,18 @@ def train_and_score(data: Path, annotations: tuple[Path, Path], output: Path, op
     seconds = time.monotonic() - began
     last, report = str(output / "last.safetensors"), output / "evaluation"
     _interlace(
-        ["evaluate", str(data), "--annotations", scored, "--model", last, "--output", str(report), "--overwrite", "true"]
+        [
+            "evaluate",
+            str(data),
+            "--annotations",
+            scored,
+            "--model",
+            last,
+            "--output",
+            str(report),
+            "--overwrite",
+            "true",
+        ]
     )
     metrics = json.loads((report / "metrics.json").read_text())
     result = {
@@ -42,6 +57,17 @@ def train_and_score(data: Path, annotations: tuple[Path, Path], output: Path, op
     }
     finished.write_text(json.dumps(result, indent=1))
     return result
+
+
+def load_example(name: str) -> ModuleType:
+    """A script of `examples/`, which is no package, as a module: the splits are made by what users have."""
+    file = Path(__file__).resolve().parents[1] / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _interlace(arguments: list[str]) -> None:

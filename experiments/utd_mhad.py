@@ -11,10 +11,9 @@ subjects. Needs about 20 minutes a network on two cores; started again, it goes 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from pathlib import Path
 
-from common import accuracy_on, record, train_and_score
+from common import accuracy_on, load_example, record, train_and_score
 
 ORDER_DEPENDENT = (
     "a01_swipe_left",
@@ -24,46 +23,44 @@ ORDER_DEPENDENT = (
     "a24_sit2stand",
     "a25_stand2sit",
 )
-COMMON = ["--augment.flip", "false", "--trainer.precision", "bf16", "--trainer.validate_every", "5"]
+COMMON = [
+    *["--augment.flip", "false", "--augment.crop_scales", "[1.0, 0.875]", "--trainer.precision", "bf16"],
+    *["--trainer.validate_every", "10", "--batch_size", "8", "--optim.base_batch_size", "8"],
+]
 SCRATCH = [
-    *["--color", "gray", "--pretrained", "false", "--image_size", "96", "--epochs", "40", "--batch_size", "16"],
-    *["--lr", "0.02", "--optim.head_lr_factor", "1", "--dropout", "0.5"],
+    *["--color", "gray", "--pretrained", "false", "--image_size", "64", "--epochs", "50"],
+    *["--lr", "0.02", "--optim.head_lr_factor", "1", "--dropout", "0.2"],
 ]
 FINETUNE = [
-    *["--image_size", "112", "--epochs", "12", "--batch_size", "16", "--lr", "0.01", "--dropout", "0.5"],
+    *["--image_size", "112", "--epochs", "12", "--lr", "0.01", "--dropout", "0.5"],
     *["--model_args", '{"pad_type": "same", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}'],
 ]
 
 
-def write_splits(data: Path, output: Path) -> None:
-    """The cross-subject CSV files, by the example that users have."""
-    file = Path(__file__).resolve().parents[1] / "examples" / "utd_mhad_splits.py"
-    spec = importlib.util.spec_from_file_location("utd_mhad_splits", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.write_splits(data, output)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("setting", choices=["scratch", "finetune"])
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--methods", nargs="+", default=["tsn", "tsm", "tin"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--weights", type=Path, help="ImageNet weights of timm's mobilenetv2_100, for finetune")
+    parser.add_argument(
+        "--weights", type=Path, help="ImageNet weights of timm's mobilenetv2_100, for finetune"
+    )
     given = parser.parse_args()
     backbone = "resnet18" if given.setting == "scratch" else "mobilenetv2_100"
     options = SCRATCH if given.setting == "scratch" else [*FINETUNE, "--pretrained", str(given.weights)]
-    write_splits(given.data, given.runs)
+    load_example("utd_mhad_splits").write_splits(given.data, given.runs)
     results = []
     for seed in given.seeds:
         for method in given.methods:
             output = given.runs / f"{given.setting}-{method}-{seed}"
             settings = ["--model", f"{method}_{backbone}", "--seed", str(seed), *COMMON, *options]
-            result = train_and_score(given.data, (given.runs / "train.csv", given.runs / "test.csv"), output, settings)
+            result = train_and_score(
+                given.data, (given.runs / "train.csv", given.runs / "test.csv"), output, settings
+            )
             order = accuracy_on(output / "evaluation", ORDER_DEPENDENT)
             results.append({"method": method, "seed": seed, **result, "top1_order_dependent": order})
     record(

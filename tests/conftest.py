@@ -41,7 +41,7 @@ def weights_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
-    """Write a small real video: frame i is uniformly grey at level 10*i mod 250, with a bright square that moves right."""
+    """Write a small real video: frame i is grey at level 10*i mod 250, with a bright square that moves right."""
 
     def make(
         path: Path,

@@ -38,7 +38,11 @@ def imported_rooms(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         names = []
         if isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "interlace" else [node.module]
+            names = (
+                [f"{node.module}.{alias.name}" for alias in node.names]
+                if node.module == "interlace"
+                else [node.module]
+            )
         elif isinstance(node, ast.ImportFrom):
             raise AssertionError(f"{file}:{node.lineno}: imports are absolute here")
         elif isinstance(node, ast.Import):
@@ -47,7 +51,9 @@ def imported_rooms(file: Path) -> set[str]:
     return rooms - {"__version__"}
 
 
-@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE))
+)
 def test_arrows_never_point_back(file: Path) -> None:
     room = room_of(file)
     if room in ("cli", "__init__"):
@@ -58,11 +64,19 @@ def test_arrows_never_point_back(file: Path) -> None:
 
 def loaded_by(statement: str) -> set[str]:
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def test_importing_interlace_loads_nothing_heavy() -> None:
-    assert loaded_by("import interlace") & {"torch", "timm", "av", "lightning", "triton", "matplotlib", "torchvision"} == set()
+    assert (
+        loaded_by("import interlace")
+        & {"torch", "timm", "av", "lightning", "triton", "matplotlib", "torchvision"}
+        == set()
+    )
 
 
 def test_building_a_network_loads_no_decoder_trainer_or_plotting() -> None:

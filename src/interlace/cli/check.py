@@ -23,7 +23,7 @@ def check(
     num_workers: int = 2,
     json: Path | None = None,
 ) -> int:
-    """Decode every clip of a data set and report unreadable, damaged, short and odd ones, and the balance of the classes.
+    """Decode every clip of a data set; report unreadable, damaged, short and odd ones and the balance of classes.
 
     The exit status is 1 if training would fail on it with its default, strict policy.
 

@@ -37,11 +37,11 @@ def evaluate(
     Args:
         data: Folder of the videos.
         model: Checkpoint; several make an ensemble.
-        annotations: Annotation file; without one the clips that training validated on, or val.csv, test.csv, a val or test folder.
+        annotations: Annotation file; by default the clips that training validated on, else val.csv or test.csv.
         format: Format of the annotations; see `interlace check --help`.
         labels: File with the class names, where the format has one.
         frames: Template of frame files, where videos are folders of pictures.
-        protocol: 1clip-center, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res; by default the one stored with the model.
+        protocol: 1clip-center, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res; by default the model's own.
         average: What is averaged over views; by default the protocol's choice.
         weights: Weight of each checkpoint of an ensemble.
         batch_size: Views that the network sees at once; the result does not depend on it.

@@ -24,7 +24,9 @@ def models(pattern: str = "*", *, parameters: bool = False) -> int:
         raise ValueError(f"no network matches {pattern!r}; `interlace models` without a pattern lists all")
     for name in names:
         if parameters:
-            count = sum(weight.numel() for weight in create_model(name, num_classes=400, num_segments=8).parameters())
+            count = sum(
+                weight.numel() for weight in create_model(name, num_classes=400, num_segments=8).parameters()
+            )
             print(f"{name:<40}{count / 1e6:8.2f} M")
         else:
             print(name)

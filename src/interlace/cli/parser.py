@@ -35,36 +35,55 @@ class Parser(ArgumentParser):
 def new_parser(verb: str, description: str) -> Parser:
     """A parser that takes YAML files and no abbreviations."""
     parser = Parser(prog=f"interlace {verb}", description=description, allow_abbrev=False)
-    parser.add_argument("--config", action="config", help="YAML file with any of these options; later options win.")
+    parser.add_argument(
+        "--config", action="config", help="YAML file with any of these options; later options win."
+    )
     return parser
 
 
 def parse(verb: str, function: Callable[..., int], arguments: list[str]) -> dict[str, Any]:
-    """The keyword arguments that a command line gives to a verb's function; a `list[...]` takes several words."""
+    """The keyword arguments that a command line gives to a verb's function.
+
+    A `list[...]` takes several words; a positional parameter with a default may be left out.
+    """
     parser = new_parser(verb, (inspect.getdoc(function) or "").split("\n\nArgs:")[0])
-    several = [
-        name for name, parameter in inspect.signature(function).parameters.items() if "list[" in str(parameter.annotation)
-    ]
-    parser.add_function_arguments(function, as_positional=True, as_group=False, skip=set(several))
-    for name in several:
-        _add_several(parser, function, name)
+    parameters = inspect.signature(function).parameters.values()
+    own = [parameter for parameter in parameters if _takes_own_argument(parameter)]
+    skip: set[str | int] = {parameter.name for parameter in own}
+    parser.add_function_arguments(function, as_positional=True, as_group=False, skip=skip)
+    for parameter in own:
+        _add_argument(parser, function, parameter)
     values = parser.instantiate(parser.parse_args(protect_file_names(arguments)))
     given = values.as_dict()
     given.pop("config", None)
     return given
 
 
-def _add_several(parser: Parser, function: Callable[..., int], name: str) -> None:
-    parameter = inspect.signature(function).parameters[name]
-    sentence = re.search(rf"^ +{name}: (.+?)(?=\n +\w+: |\n\n|\Z)", inspect.getdoc(function) or "", re.M | re.S)
-    help_text = re.sub(r"\s+", " ", sentence.group(1)) if sentence else ""
-    kind: Any = Path if "Path" in str(parameter.annotation) else float if "float" in str(parameter.annotation) else str
+def _takes_own_argument(parameter: inspect.Parameter) -> bool:
+    """Whether it is one that jsonargparse has no form for: several words, or a word that may be left out."""
+    by_position = parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return "list[" in str(parameter.annotation) or (by_position and parameter.default is not parameter.empty)
+
+
+def _add_argument(parser: Parser, function: Callable[..., int], parameter: inspect.Parameter) -> None:
+    name, annotation, has_default = (
+        parameter.name,
+        str(parameter.annotation),
+        parameter.default is not parameter.empty,
+    )
+    sentence = re.search(
+        rf"^ +{name}: (.+?)(?=\n +\w+: |\n\n|\Z)", inspect.getdoc(function) or "", re.M | re.S
+    )
+    settings: dict[str, Any] = {
+        "type": Path if "Path" in annotation else float if "float" in annotation else str,
+        "help": re.sub(r"\s+", " ", sentence.group(1)) if sentence else "",
+    }
+    if has_default:
+        settings["default"] = parameter.default
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-        required = parameter.default is inspect.Parameter.empty
-        default = None if required else parameter.default
-        parser.add_argument(f"--{name}", nargs="+", type=kind, required=required, default=default, help=help_text)
+        parser.add_argument(f"--{name}", nargs="+", required=not has_default, **settings)
     else:
-        parser.add_argument(name, nargs="+", type=kind, help=help_text)
+        parser.add_argument(name, nargs="?" if has_default else "+", **settings)
 
 
 def protect_file_names(arguments: list[str]) -> list[str]:

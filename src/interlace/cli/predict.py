@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +35,7 @@ def predict(
         output: Also write the predictions to this .csv or .json file.
         timeline: Predict window after window: auto does it for videos longer than four windows and 20 s.
         window_seconds: Length of a window; by default the median length of the clips that the model was trained on.
-        hop_seconds: Distance between windows; by default half a window.
+        hop_seconds: Distance between windows; half a window by default.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from interlace.inference import load
@@ -43,18 +45,37 @@ def predict(
     if output is not None:
         check_suffix(output)
     recognizer = load(model, device=device)
-    predictions, failures = predict_files(
-        recognizer,
-        paths,
-        top_k=top_k,
-        timeline=timeline,
-        window_seconds=window_seconds,
-        hop_seconds=hop_seconds,
-    )
+    with _progress() as report:
+        predictions, failures = predict_files(
+            recognizer,
+            paths,
+            top_k=top_k,
+            timeline=timeline,
+            window_seconds=window_seconds,
+            hop_seconds=hop_seconds,
+            progress=report,
+        )
     print_predictions(predictions, failures)
     if output is not None:
         write_predictions(output, predictions, failures)
         print(f"written: {output}")
     if failures:
-        return complain(f"{len(failures)} of the files could not be read (listed above)", status=1)
+        return complain(f"no prediction for {len(failures)} of the videos (listed above)", status=1)
     return 0
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float, int, Path], None]]:
+    """A bar on a terminal that shows how many videos are done; nothing where nobody looks."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("predicting", total=None)
+
+        def report(done: float, total: int, path: Path) -> None:
+            bar.update(task, completed=done, total=total, description=path.name)
+
+        yield report
