@@ -21,6 +21,13 @@ def _shared(name: str) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def reference_dir() -> Path:
     """Recorded outputs of the published networks."""
@@ -71,3 +78,18 @@ def make_video() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def damaged_video(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
+    """24 frames; the data of the twelfth packet and of all after it in its group of pictures are overwritten."""
+    import av
+
+    path = make_video(tmp_path_factory.mktemp("damaged") / "damaged.mp4", num_frames=24, gop=24)
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for position, size in packets[12:]:
+        content[position : position + size] = b"\xff" * size
+    path.write_bytes(content)
+    return path

@@ -58,6 +58,13 @@ def test_round_trip_is_exact(tmp_path, name, last):
     assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"]
 
 
+def test_the_global_random_state_is_not_moved(tmp_path):
+    model, card = make()
+    before = torch.random.get_rng_state()
+    load_checkpoint(save_checkpoint(tmp_path / "model.safetensors", model, card))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_an_older_file_stays_when_writing_fails(tmp_path, monkeypatch):
     model, card = make()
     path = save_checkpoint(tmp_path / "model.safetensors", model, card)

@@ -14,18 +14,23 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "interlace"
 BELOW: dict[str, set[str]] = {
     "types": set(),
     "layout": set(),
+    "files": set(),
+    "devices": set(),
     "provenance": set(),
     "ops": {"layout"},
     "temporal": {"ops", "layout"},
     "models": {"temporal", "ops", "layout"},
     "released": {"models"},
-    "checkpoints": {"models"},
+    "checkpoints": {"models", "files"},
     "data": {"types"},
     "plots": {"types"},
     "doctor": {"types"},
-    "training": {"models", "temporal", "data", "checkpoints", "provenance", "types", "layout"},
-    "evaluation": {"models", "data", "checkpoints", "provenance", "plots", "types", "layout"},
-    "inference": {"models", "data", "checkpoints", "types", "layout"},
+    "training": {
+        *("models", "temporal", "data", "checkpoints"),
+        *("devices", "files", "provenance", "types", "layout"),
+    },
+    "evaluation": {"models", "data", "checkpoints", "devices", "provenance", "plots", "types", "layout"},
+    "inference": {"models", "data", "checkpoints", "devices", "files", "types", "layout"},
 }
 
 

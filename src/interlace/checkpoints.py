@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import interlace
+from interlace.files import whole_file
 from interlace.models import VideoClassifier, create_model, load_backbone_weights
 
 __all__ = [
@@ -101,13 +101,8 @@ def save_checkpoint(path: str | Path, model: nn.Module, card: ModelCard) -> Path
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
         raise ValueError(f"the weights are not those of {card.model} with {card.model_args}")
     header = {HEADER: json.dumps({"format": FORMAT, **asdict(card)})}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole_file(path) as beside:
         save_file(state, beside, metadata=header)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
     return path
 
 
@@ -149,7 +144,8 @@ def load_checkpoint(
 
 def _build(card: ModelCard) -> VideoClassifier:
     """The network without its weights; the initial ones it was trained from are of no concern any more."""
-    return create_model(card.model, **{**card.model_args, "pretrained": False})
+    with torch.random.fork_rng(devices=[]):  # reading a file is no draw from the global generator
+        return create_model(card.model, **{**card.model_args, "pretrained": False})
 
 
 def _read_card(path: Path, header: str) -> ModelCard:

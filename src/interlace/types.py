@@ -63,8 +63,11 @@ class EvalReport:
     """The folder that holds metrics.json, predictions.csv and the pictures."""
     details: dict[str, Any] = field(default_factory=dict)
     """Checkpoints, commit, versions, device: what is needed to repeat the number."""
+    damaged: tuple[tuple[str, str], ...] = ()
+    """(path, note) of every video that was scored with stand-ins for damaged frames."""
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{name} {value:.2f}" for name, value in self.metrics.items())
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
-        return f"{self.protocol}, {self.num_clips} clips{skipped}: {numbers}"
+        damaged = f", {len(self.damaged)} damaged" if self.damaged else ""
+        return f"{self.protocol}, {self.num_clips} clips{skipped}{damaged}: {numbers}"

@@ -14,6 +14,7 @@ from interlace.data import video
 from interlace.data.annotations import Annotations, Sample
 from interlace.data.dataset import TrainDataset, ViewDataset, collate
 from interlace.data.sampling import DenseSampling, SegmentSampling
+from interlace.data.seed import mixed_seed
 from interlace.data.transforms import train_transform
 from interlace.data.video import VideoError
 from interlace.data.views import spatial_views
@@ -74,6 +75,28 @@ def test_a_clip_is_a_function_of_seed_epoch_and_index(folder: Path) -> None:
     first.set_epoch(1)
     assert torch.equal(first[0]["clip"], other_epoch)
     assert not torch.equal(train_set(folder, seed=8)[0]["clip"], train_set(folder)[0]["clip"])
+
+
+def test_an_occurrence_is_another_draw_of_the_same_video(folder: Path) -> None:
+    dataset = train_set(folder)
+    first, second, third = dataset[1], dataset[4], dataset[7]
+    assert [item["index"] for item in (first, second, third)] == [1, 1, 1]
+    assert not torch.equal(first["clip"], second["clip"])
+    assert not torch.equal(second["clip"], third["clip"])
+    assert torch.equal(second["clip"], train_set(folder)[4]["clip"])
+    assert collate([first, second])["index"].tolist() == [1, 1]
+    assert [item["index"] for item in dataset] == [0, 1, 2]
+
+
+def test_the_first_occurrence_draws_by_seed_epoch_and_index(folder: Path) -> None:
+    dataset = train_set(folder)
+    dataset.set_epoch(5)
+    generator = torch.Generator().manual_seed(mixed_seed(7, 5, 1, 0))
+    with video.open(folder / "b.mp4") as reader:
+        clip = reader.frames_at(SegmentSampling(4).train_indices(13, generator))
+    torch.manual_seed(mixed_seed(7, 5, 1, 1))
+    expected, _ = dataset.transform(clip, (1,))
+    assert torch.equal(dataset[1]["clip"], expected)
 
 
 def test_the_global_random_state_is_not_moved(folder: Path) -> None:
@@ -179,6 +202,20 @@ def test_unreadable_raises_or_is_listed(folder: Path) -> None:
     [(index, reason)] = batch["errors"]
     assert index == 1
     assert "broken.mp4" in reason
+
+
+def test_stand_ins_for_damaged_frames_are_told(folder: Path, damaged_video: Path) -> None:
+    names = ("a.mp4", str(damaged_video))
+    with pytest.raises(VideoError, match=r"damaged\.mp4: .*on_error"):
+        train_set(folder, names)[1]
+    views = ViewDataset(annotate(folder, *names), SegmentSampling(8), 1, "center", SIZE, on_error="skip")
+    for dataset in (train_set(folder, names, sampling=SegmentSampling(8), on_error="skip"), views):
+        batch = collate([dataset[0], dataset[1]])
+        assert batch["index"].tolist() == [0, 1]
+        assert batch["errors"] == []
+        [(index, note)] = batch["notes"]
+        assert index == 1
+        assert "damaged" in note
 
 
 def test_a_batch_without_a_readable_video(folder: Path) -> None:

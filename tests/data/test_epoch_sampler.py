@@ -47,28 +47,27 @@ def test_replicas_are_equally_long(num_samples: int, num_replicas: int) -> None:
     ]
     parts = [draw(sampler, 2) for sampler in samplers]
     assert {len(part) for part in parts} == {len(samplers[0])} == {-(-num_samples // num_replicas)}
-    counts = Counter(itertools.chain(*parts))
+    counts = Counter(position % num_samples for position in itertools.chain(*parts))
     assert set(counts) == set(range(num_samples))
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_an_interrupted_epoch_goes_on_where_it_stopped(weighted: bool) -> None:
-    weights = torch.arange(1, 11, dtype=torch.float64) if weighted else None
-    whole = [draw(EpochSampler(10, 5, weights, num_replicas=2, rank=1), epoch) for epoch in (3, 4)]
-    resumed = EpochSampler(10, 5, weights, num_replicas=2, rank=1)
-    resumed.start_at(3, 2)
-    assert draw(resumed, 3) == whole[0][2:]
-    assert draw(resumed, 4) == whole[1]
-    assert len(resumed) == 5
-    with pytest.raises(ValueError, match=r"start=6 is not within the epoch's 5 clips"):
-        resumed.start_at(3, 6)
+@pytest.mark.parametrize(("num_replicas", "total"), [(1, 10), (3, 12)])
+def test_repeats_have_positions_of_their_own(num_replicas: int, total: int) -> None:
+    weights = torch.tensor([7.0, *[1.0] * 9], dtype=torch.float64)
+    samplers = [EpochSampler(10, 5, weights, num_replicas, rank) for rank in range(num_replicas)]
+    positions = list(itertools.chain(*zip(*(draw(sampler, 2) for sampler in samplers), strict=True)))
+    assert len(set(positions)) == len(positions) == total
+    counts = Counter(position % 10 for position in positions)
+    assert counts[0] >= 4
+    for index, count in counts.items():  # in the order in which they come
+        assert [p for p in positions if p % 10 == index] == [index + 10 * k for k in range(count)]
 
 
 def test_classes_are_drawn_equally_often() -> None:
     labels = [(0,)] * 80 + [(1,)] * 15 + [(2,)] * 5
     sampler = EpochSampler(100, seed=5, weights=balanced_weights(labels, 3))
-    drawn = draw(sampler, 0)
+    drawn = [position % 100 for position in draw(sampler, 0)]
     per_class = Counter(labels[i][0] for i in drawn)
     assert len(drawn) == 100
     assert all(abs(per_class[label] - 100 / 3) <= 6 for label in range(3))
@@ -76,7 +75,7 @@ def test_classes_are_drawn_equally_often() -> None:
     for label, size in enumerate((80, 15, 5)):  # each clip the floor or the ceiling of its share
         share = 100 / 3 / size
         assert {counts[i] for i in range(100) if labels[i] == (label,)} <= {int(share), int(share) + 1}
-    seen = {i for epoch in range(20) for i in draw(sampler, epoch)}
+    seen = {position % 100 for epoch in range(20) for position in draw(sampler, epoch)}
     assert seen == set(range(100))
 
 
@@ -86,7 +85,8 @@ def test_equal_weights_give_every_clip_once() -> None:
 
 def test_zero_weight_is_never_drawn() -> None:
     weights = torch.tensor([0.0, 1.0, 2.0, 0.0], dtype=torch.float64)
-    assert {i for epoch in range(30) for i in draw(EpochSampler(4, 5, weights), epoch)} == {1, 2}
+    drawn = {position % 4 for epoch in range(30) for position in draw(EpochSampler(4, 5, weights), epoch)}
+    assert drawn == {1, 2}
 
 
 def test_balanced_weights_of_several_labels_take_the_rarest() -> None:

@@ -355,6 +355,34 @@ def test_find_videos(tmp_path: Path, make_video: Callable[..., Path]) -> None:
         video.find_videos(tmp_path / "e")
 
 
+def test_a_stray_picture_makes_no_video_of_its_folder(tmp_path: Path) -> None:
+    for name in (
+        "a/x.mp4",
+        "a/thumb.jpg",
+        "b/y.mp4",
+        "b/y_00001.jpg",
+        "c/thumb.jpg",
+        "c/z/1.png",
+        "c/z/2.png",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in video.find_videos(tmp_path)]
+    assert found == ["a/x.mp4", "b/y.mp4", "c/z"]
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "x.mp4").touch()
+    (root / "link").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(root)
+    (root / "self").symlink_to(root)
+    (root / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    assert video.find_videos(root) == [root / "link" / "x.mp4"]
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", UPRIGHT)
 def test_odd_video(data_dir: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -217,6 +217,23 @@ def test_unreadable_videos(tmp_path: Path, checkpoint: Path, clips: Annotations)
         evaluate([checkpoint], only, on_error="skip", num_workers=0, output=tmp_path / "none")
 
 
+def test_damaged_videos_are_scored_and_listed(
+    tmp_path: Path, checkpoint: Path, clips: Annotations, damaged_video: Path
+) -> None:
+    mixed = Annotations((*clips.samples[:2], Sample(damaged_video, (1,))), CLASSES, source="three clips")
+    report = evaluate([checkpoint], mixed, on_error="skip", num_workers=1, output=tmp_path / "out")
+    ((path, note),) = report.damaged
+    assert path == str(damaged_video)
+    assert "damaged" in note
+    assert (report.num_clips, report.skipped) == (3, ())
+    assert str(report).startswith("1clip-center, 3 clips, 1 damaged: top1 ")
+    summary = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (summary["num_damaged"], summary["damaged"]) == (1, [{"path": path, "note": note}])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "3 clips scored, 0 skipped, 1 damaged." in page
+    assert str(damaged_video) in page
+
+
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_raise_names_the_file_in_one_line_and_keeps_what_was_scored(
     tmp_path: Path,

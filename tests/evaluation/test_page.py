@@ -62,7 +62,7 @@ def test_page_is_whole_and_stands_alone(tmp_path: Path) -> None:
         "tin_resnet18, tsm_resnet18: full-res",
         "<b>87.50 %</b>top-1",
         "val.csv &lt;of the set&gt;",
-        "8 clips scored, 1 skipped. 2024-05-06 07:08:09+00:00",
+        "8 clips scored, 1 skipped, 0 damaged. 2024-05-06 07:08:09+00:00",
         "always 100 %",
         "no frames &amp; no key",
         '<td class="n">75.00</td>',
@@ -80,4 +80,5 @@ def test_page_without_picture_errors_and_skips() -> None:
     page = report_page(EvalReport("1clip-center", {"mAP": 50.0}, 3), [], [], None)
     assert "Worst" not in page
     assert "Skipped" not in page
+    assert "Damaged" not in page
     assert "<img" not in page

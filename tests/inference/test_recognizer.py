@@ -16,7 +16,7 @@ from interlace.data.transforms import Preprocess
 from interlace.data.views import spatial_views
 from interlace.evaluation.protocol import get_protocol, score_views
 from interlace.inference import Recognizer
-from interlace.inference.recognizer import VIEWS_PER_FORWARD, check_clip, choose_device
+from interlace.inference.recognizer import VIEWS_PER_FORWARD, check_clip
 from interlace.models import create_model
 
 ARGUMENTS = {"num_classes": 3, "num_segments": 4}
@@ -199,17 +199,6 @@ def test_load_refuses_weights_that_interlace_did_not_write(tmp_path: Path) -> No
     save_file({"weight": torch.zeros(2)}, tmp_path / "foreign.safetensors")
     with pytest.raises(ValueError, match=r"foreign\.safetensors"):
         interlace.load(tmp_path / "foreign.safetensors")
-
-
-def test_devices() -> None:
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device(torch.device("cpu")) == torch.device("cpu")
-    assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(ValueError, match=r"device 'gpu' cannot be used .*`interlace doctor`"):
-        choose_device("gpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="device 'cuda' cannot be used"):
-            choose_device("cuda")
 
 
 def test_timeline_names_the_brightness_of_each_window(

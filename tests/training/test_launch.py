@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from interlace.training.launch import choose_device, process_rank, require_processes
+from interlace.training.launch import device_of_process, process_rank, require_processes
 
 
 def test_half_precision_needs_a_gpu():
     with pytest.raises(ValueError, match=r"trainer\.precision=16 needs a GPU; use bf16 or 32"):
-        choose_device("cpu", "16")
+        device_of_process("cpu", "16")
+
+
+def test_a_device_that_is_not_there():
+    assert device_of_process("cpu", "bf16") == "cpu"
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match=r"device 'cuda:0' cannot be used .*; cpu always works"):
+            device_of_process("gpu", "32")
 
 
 def test_the_right_number_of_processes(monkeypatch):

@@ -137,29 +137,37 @@ def test_refuses_to_go_on_with_other_settings(settings, change, message):
         train(replace(config, resume=True, **change))
 
 
-def test_skips_and_lists_what_cannot_be_read(settings, clips, tmp_path, capsys):
+def test_skips_and_lists_what_cannot_be_read(settings, clips, tmp_path, capsys, damaged_video):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     listed = [f"{clips / name / f'{i}.mp4'},{name}" for i in range(2) for name in LABELS]
-    (tmp_path / "list.csv").write_text("\n".join(["path,label", *listed, f"{broken},dark"]))
+    (tmp_path / "list.csv").write_text(
+        "\n".join(["path,label", *listed, f"{broken},dark", f"{damaged_video},long"])
+    )
     val = [f"{clips / name / '4.mp4'},{name}" for name in LABELS]
     (tmp_path / "val.csv").write_text("\n".join(["path,label", *val]))
     config = settings(epochs=1, train=tmp_path / "list.csv", val=tmp_path / "val.csv", on_error="skip")
     train(config)
-    (row,) = rows(config.output / "skipped.csv")
-    assert row["split"] == "train"
-    assert row["path"] == str(broken)
-    assert "1 clips could not be read" in capsys.readouterr().out.splitlines()[-1]
+    damaged, skipped = rows(config.output / "skipped.csv")
+    assert (skipped["split"], skipped["kind"], skipped["path"]) == ("train", "skipped", str(broken))
+    assert (damaged["split"], damaged["kind"], damaged["path"]) == ("train", "damaged", str(damaged_video))
+    assert "damaged" in damaged["reason"]
+    told = "1 clips could not be read, 1 clips were read with stand-ins for damaged frames, see "
+    assert told in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_an_unreadable_video_is_an_error_by_default(settings, clips, tmp_path):
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_an_unreadable_video_is_an_error_by_default(settings, clips, tmp_path, num_workers):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     (tmp_path / "list.csv").write_text(f"path,label\n{broken},dark\n{clips / 'wide' / '0.mp4'},wide\n")
     (tmp_path / "val.csv").write_text(f"path,label\n{clips / 'dark' / '0.mp4'},dark\n")
-    config = settings(epochs=1, train=tmp_path / "list.csv", val=tmp_path / "val.csv")
-    with pytest.raises(VideoError, match=r"broken\.mp4"):
+    trainer = TrainerConfig(num_workers=num_workers, accelerator="cpu")
+    config = settings(epochs=1, train=tmp_path / "list.csv", val=tmp_path / "val.csv", trainer=trainer)
+    with pytest.raises(VideoError) as caught:
         train(config)
+    assert str(caught.value).startswith(f"{broken}: ")
+    assert len(str(caught.value).splitlines()) == 1
     assert train(
         replace(config, on_error="skip")
     ).exists()  # nothing was trained, so nothing stands in the way

@@ -77,5 +77,7 @@ def evaluate(
     print(report)
     for path, reason in report.skipped:
         print(f"skipped {path}: {reason}")
+    for path, note in report.damaged:
+        print(f"damaged {path}: {note}")
     print(f"report: {report.output}")
     return 0

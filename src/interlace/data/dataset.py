@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -21,10 +21,14 @@ Transform = Callable[[Tensor, tuple[int, ...]], tuple[Tensor, tuple[int, ...]]]
 
 
 class TrainDataset(Dataset[dict[str, Any]]):
-    """One random clip of each video; every random choice is a function of (seed, epoch, index).
+    """One random clip of each video; every random choice is a function of (seed, epoch, position).
+
+    Positions from ``len`` on are further occurrences in the epoch: position index + k len is another draw from
+    the video at index (see :class:`interlace.data.epoch_sampler.EpochSampler`).
 
     An item is {"clip": uint8 (T, C, S, S), "label": int, or float (K,) of zeros and ones if multi-label,
-    "index": int}; with ``on_error="skip"`` an unreadable video is {"clip": None, "index": int, "error": str}.
+    "index": int}. With ``on_error="skip"`` an unreadable video is {"clip": None, "index": int, "error": str},
+    and an item with stand-ins for damaged frames has a "note": str.
 
     Raises:
         VideoError: an unreadable video under ``on_error="raise"``; the message names the file.
@@ -57,31 +61,40 @@ class TrainDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (
+            self[index] for index in range(len(self))
+        )  # as no position is out of range, nothing else ends it
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        occurrence, index = divmod(position, len(self))
         sample = self.annotations.samples[index]
         epoch = int(self._epoch)
-        generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, index, 0))
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, index, 2 * occurrence))
         try:
             with open_sample(sample, self.color, self.on_error, self.frame_template) as reader:
                 first, end = usable_frames(reader, sample)
                 chosen = self.sampling.train_indices(end - first, generator)
                 clip = reader.frames_at([first + i for i in chosen])
+                note = reader.damage
         except VideoError as error:
             if self.on_error == "raise":
                 raise
             return {"clip": None, "index": index, "error": str(error)}
         with torch.random.fork_rng(devices=[]):
             # the CPU's generator alone: torch.manual_seed would also set a GPU's, which is not restored here
-            torch.default_generator.manual_seed(mixed_seed(self.seed, epoch, index, 1))
+            torch.default_generator.manual_seed(mixed_seed(self.seed, epoch, index, 2 * occurrence + 1))
             clip, labels = self.transform(clip, sample.labels)
-        return {"clip": clip, "label": target(labels, self.annotations), "index": index}
+        item = {"clip": clip, "label": target(labels, self.annotations), "index": index}
+        return item | {"note": note} if note else item
 
 
 class ViewDataset(Dataset[dict[str, Any]]):
     """All views of each video, the same at every call: clips x crops, crops running fastest.
 
-    An item is {"views": uint8 (V, T, C, S, S), "label": as in :class:`TrainDataset`, "index": int}; with
-    ``on_error="skip"`` an unreadable video is {"views": None, "index": int, "error": str}.
+    An item is {"views": uint8 (V, T, C, S, S), "label": as in :class:`TrainDataset`, "index": int}. With
+    ``on_error="skip"`` an unreadable video is {"views": None, "index": int, "error": str}, and an item with
+    stand-ins for damaged frames has a "note": str.
 
     Raises:
         VideoError: an unreadable video under ``on_error="raise"``; the message names the file.
@@ -121,6 +134,7 @@ class ViewDataset(Dataset[dict[str, Any]]):
                     {i for clip in clips for i in clip}
                 )  # views share frames: each is decoded once
                 frames = reader.frames_at([first + i for i in needed])
+                note = reader.damage
         except VideoError as error:
             if self.on_error == "raise":
                 raise
@@ -128,7 +142,8 @@ class ViewDataset(Dataset[dict[str, Any]]):
         place = {i: position for position, i in enumerate(needed)}
         cropped = spatial_views(frames, self.crops, self.image_size)
         views = torch.cat([cropped[:, [place[i] for i in clip]] for clip in clips])
-        return {"views": views, "label": target(sample.labels, self.annotations), "index": index}
+        item = {"views": views, "label": target(sample.labels, self.annotations), "index": index}
+        return item | {"note": note} if note else item
 
 
 def open_sample(
@@ -179,6 +194,8 @@ def target(labels: tuple[int, ...], annotations: Annotations) -> int | Tensor:
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Stack the items that could be read; "errors" lists (index, reason) of the others.
 
+    "notes" lists (index, note) of those in which a neighbour stood in for a damaged frame.
+
     Raises:
         VideoError: no video of a training batch could be read. A batch of views may come out empty: it has no
             "views", and no label or index.
@@ -189,6 +206,7 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "label": torch.empty(0, dtype=torch.int64),
         "index": torch.tensor([item["index"] for item in read], dtype=torch.int64),
         "errors": errors,
+        "notes": [(item["index"], item["note"]) for item in read if "note" in item],
     }
     if read:
         pixels = "clip" if "clip" in read[0] else "views"

@@ -13,11 +13,13 @@ from interlace.data.seed import mixed_seed
 
 
 class EpochSampler(Sampler[int]):
-    """Indices of one epoch for one replica; every clip once, or by ``weights``.
+    """Positions of one epoch for one replica; every clip once, or by ``weights``.
 
     With ``weights`` (one a clip) as many clips are drawn as there are; a clip whose share is 2.3 comes two or
-    three times. Replicas see disjoint parts of one order that together is complete; if it does not divide,
-    the first few are seen twice, so that all replicas take the same number of steps.
+    three times. The position of a clip's first occurrence in the epoch is its index, that of the next one
+    index + num_samples, then index + 2 num_samples: a data set can draw each anew. Replicas see disjoint parts of
+    one order that together is complete; if it does not divide, the first few are seen twice, so that all replicas
+    take the same number of steps.
 
     Raises:
         ValueError: no clip, a rank outside the replicas, weights of the wrong number or all zero.
@@ -50,28 +52,16 @@ class EpochSampler(Sampler[int]):
         self.num_replicas = num_replicas
         self.rank = rank
         self.epoch = 0
-        self._start = (0, 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next pass is for."""
         self.epoch = epoch
 
-    def start_at(self, epoch: int, start: int) -> None:
-        """Passes over this epoch leave out this replica's first ``start`` clips: it was interrupted there.
-
-        Other epochs are whole. The length stays that of a whole epoch, as Lightning's resumed loop expects.
-        """
-        if not 0 <= start <= len(self):
-            raise ValueError(f"start={start} is not within the epoch's {len(self)} clips")
-        self._start = (epoch, start)
-
     def __len__(self) -> int:
         return -(-self.num_samples // self.num_replicas)
 
     def __iter__(self) -> Iterator[int]:
-        epoch, start = self._start
-        mine = self.order(self.epoch)[self.rank :: self.num_replicas]
-        return iter(mine[start if epoch == self.epoch else 0 :].tolist())
+        return iter(self.order(self.epoch)[self.rank :: self.num_replicas].tolist())
 
     def order(self, epoch: int) -> Int64[Tensor, " padded"]:
         """The epoch's whole order, for all replicas together."""
@@ -81,7 +71,22 @@ class EpochSampler(Sampler[int]):
             drawn = order[systematic_draw(self.weights[order], generator)]
             order = drawn[torch.randperm(self.num_samples, generator=generator)]
         padding = len(self) * self.num_replicas - self.num_samples
-        return torch.cat([order, order.repeat(-(-padding // self.num_samples))[:padding]])
+        order = torch.cat([order, order.repeat(-(-padding // self.num_samples))[:padding]])
+        return order + self.num_samples * earlier_occurrences(order)
+
+
+def earlier_occurrences(order: Int64[Tensor, " n"]) -> Int64[Tensor, " n"]:
+    """For each entry, how many of those before it are equal to it.
+
+    Example:
+        >>> import torch
+        >>> from interlace.data.epoch_sampler import earlier_occurrences
+        >>> earlier_occurrences(torch.tensor([7, 5, 7, 7, 5])).tolist()
+        [0, 0, 1, 2, 1]
+    """
+    by_value, places = order.sort(stable=True)
+    first_of_run = torch.searchsorted(by_value, by_value)
+    return torch.empty_like(order).scatter_(0, places, torch.arange(len(order)) - first_of_run)
 
 
 def systematic_draw(weights: Float64[Tensor, " n"], generator: torch.Generator) -> Int64[Tensor, " n"]:

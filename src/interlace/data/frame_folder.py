@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +72,7 @@ class FrameFolder(VideoReader):
 
     def _longest_series(self, names: list[str]) -> dict[int, str]:
         """File names by number, of the series with the most members."""
-        series: dict[tuple[str, str], dict[int, str]] = {}
-        for name in names:
-            match = _NUMBERED.match(Path(name).stem)
-            if match and is_picture(name):
-                key = match["prefix"], match["suffix"] + Path(name).suffix
-                series.setdefault(key, {})[int(match["number"])] = name
+        series = picture_series(names)
         if not series:
             raise VideoError(
                 f"{self.path}: the folder holds no numbered pictures ({', '.join(IMAGE_SUFFIXES)}); "
@@ -147,6 +142,23 @@ class FrameFolder(VideoReader):
 
     def close(self) -> None:
         """Nothing is held open between reads."""
+
+
+def picture_series(names: Iterable[str]) -> dict[tuple[str, str], dict[int, str]]:
+    """The numbered pictures among file names: by what stands before and after the number, then by number.
+
+    Example:
+        >>> from interlace.data.frame_folder import picture_series
+        >>> picture_series(["img_2.jpg", "thumb.jpg", "img_1.jpg"])
+        {('img_', '.jpg'): {2: 'img_2.jpg', 1: 'img_1.jpg'}}
+    """
+    series: dict[tuple[str, str], dict[int, str]] = {}
+    for name in names:
+        match = _NUMBERED.match(Path(name).stem)
+        if match and is_picture(name):
+            key = match["prefix"], match["suffix"] + Path(name).suffix
+            series.setdefault(key, {})[int(match["number"])] = name
+    return series
 
 
 def is_picture(name: str) -> bool:

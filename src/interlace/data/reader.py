@@ -53,6 +53,7 @@ class VideoReader(ABC):
         self.on_error = on_error
         self.notes = []
         self.is_damaged = False
+        self._damage_notes: list[str] = []
         self._blank: list[int] | None = None
 
     @property
@@ -114,11 +115,24 @@ class VideoReader(ABC):
         """Decode the whole video, keeping nothing; the positions that hold no decodable picture."""
         if self._blank is None:
             self._blank = self._find_blank()
-            if self._blank:
+            if self._blank and self._blank_is_damage():
+                self._note_damage(self._blank_note())
+            elif self._blank:
                 self.notes.append(self._blank_note())
-        damaged = self._blank if self._blank_is_damage() else []
-        self.is_damaged = self.is_damaged or bool(damaged)
-        return damaged
+        return self._blank if self._blank_is_damage() else []
+
+    @property
+    def damage(self) -> str:
+        """What of the damage was met so far; empty if there was none."""
+        if self._damage_notes or not self.is_damaged:
+            return "; ".join(self._damage_notes)
+        return "its data are damaged, though each frame that was read gave a picture"
+
+    def _note_damage(self, note: str) -> None:
+        self.is_damaged = True
+        if note not in self.notes:
+            self.notes.append(note)
+            self._damage_notes.append(note)
 
     def _stand_ins(self, missing: list[int]) -> dict[int, UInt8[np.ndarray, "H W C"]]:
         """Pictures for positions that gave none."""

@@ -4,8 +4,8 @@ Clips come as twins: one scene is drawn and painted once, the forward class gets
 the same frames backwards. A network that is blind to order gives twins the same answer, so it is right for at
 most half of them, whatever it has learned.
 
-The seed fixes every pixel that is painted (within one version of NumPy); the bytes of the files may differ
-with the version of x264.
+The seed fixes the frames: to the last bit on one machine, while another processor or version of NumPy may round
+a pixel the other way. The bytes of the files may differ with the version of x264.
 """
 
 from __future__ import annotations

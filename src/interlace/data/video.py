@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from interlace.data.frame_folder import FrameFolder, is_picture
+from interlace.data.frame_folder import FrameFolder, picture_series
 from interlace.data.reader import Color, OnError, VideoError, VideoReader
 from interlace.data.video_file import VideoFile
 
@@ -54,18 +55,26 @@ def is_video(path: str | Path) -> bool:
 def find_videos(root: str | Path) -> list[Path]:
     """All video files and folders of pictures under a folder (or the folder itself), sorted by path.
 
+    A folder that holds numbered pictures and no video file is a video; other pictures are passed over. Links to
+    folders are followed, and each folder is looked at once, however many links lead to it.
+
     Raises:
         VideoError: there is no such folder, or it holds no video.
     """
     root = Path(root)
     if not root.is_dir():
         raise VideoError(f"{root}: there is no such folder; check the path")
-    found: set[Path] = set()
-    for file in root.rglob("*"):
-        if is_video(file) and file.is_file():
-            found.add(file)
-        elif is_picture(file.name):
-            found.add(file.parent)
+    found: list[Path] = []
+    visited: set[Path] = set()
+    for name, subfolders, files in os.walk(root, followlinks=True):
+        folder = Path(name)
+        if folder.resolve() in visited:
+            subfolders.clear()
+            continue
+        visited.add(folder.resolve())
+        subfolders.sort()  # which of several links is followed must not depend on the disk
+        videos = [folder / file for file in files if is_video(file) and (folder / file).is_file()]
+        found += videos or ([folder] if picture_series(files) else [])
     if not found:
         raise VideoError(f"{root}: no video file and no folder of pictures in it; check the path")
     return sorted(found)

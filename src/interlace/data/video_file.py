@@ -77,8 +77,7 @@ class VideoFile(VideoReader):
                 'or read it with on_error="skip" to use what is there'
             )
         if index.errors:
-            self.is_damaged = True
-            self._note(f"damaged: {len(index.errors)} read errors ({reason})")
+            self._note_damage(f"damaged: {len(index.errors)} read errors ({reason})")
         return index
 
     def _describe_times(self) -> None:
@@ -238,7 +237,9 @@ class VideoFile(VideoReader):
     def _tell_damage(self) -> None:
         """Put on record, once, that the decoder made up parts of pictures."""
         if self._patched and not self.is_damaged:
-            self._note(f"damaged: the decoder has patched pictures, one of them frame {min(self._patched)}")
+            self._note_damage(
+                f"damaged: the decoder has patched pictures, one of them frame {min(self._patched)}"
+            )
         self.is_damaged = self.is_damaged or bool(self._errors or self._patched)
 
     def _damage_error(self) -> VideoError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from interlace.checkpoints import load_checkpoint
 from interlace.data.annotations import Annotations
+from interlace.devices import choose_device
 from interlace.evaluation.checks import check_finite, check_members, checked_weights
 from interlace.evaluation.loop import ScoredBatch, score_clips
 from interlace.evaluation.output import claim_folder, clips_sha256, file_sha256
@@ -58,7 +59,7 @@ def evaluate(
         num_workers: processes that decode; 0 decodes here.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: 32, or bf16 for mixed arithmetic.
-        on_error: raise at a video that cannot be read, or skip it; skipped ones are counted and listed.
+        on_error: raise at a video that cannot be read, or skip it; skipped and damaged ones are listed.
         frame_template: template of frame files, where videos are folders of pictures.
         output: the folder to write; by default evaluation-PROTOCOL beside the first checkpoint. Files of the
             same evaluation (same weights, clips, protocol) are replaced, those of another one are an error.
@@ -82,7 +83,7 @@ def evaluate(
     shares = checked_weights(weights, len(paths))
     members = [load_checkpoint(path) for path in paths]
     check_members(paths, [card for _, card in members], annotations)
-    target = _choose_device(device)
+    target = choose_device(device)
     details: dict[str, Any] = {
         "average": protocol.average,
         "views": {"num_clips": protocol.num_clips, "crops": protocol.crops},
@@ -95,7 +96,7 @@ def evaluate(
         "num_classes": len(annotations.classes),
         "multi_label": members[0][1].multi_label,
         "precision": precision,
-        "device": describe_device(target),
+        "device": describe_device(str(target)),
         "batch_size": batch_size,
         **provenance(),
     }
@@ -138,7 +139,8 @@ def evaluate(
         protocol=protocol.name,
         metrics=scores.measure(),
         num_clips=len(scores.samples),
-        skipped=tuple((str(annotations.samples[i].path), tally.errors[i]) for i in sorted(tally.errors)),
+        skipped=tally.with_paths(tally.errors),
+        damaged=tally.with_paths(tally.notes),
         output=output,
         details={**details, "notes": scores.notes(), "seconds": round(time.monotonic() - started, 2)},
     )
@@ -161,10 +163,15 @@ class _Tally:
         self.multi_label = multi_label
         self.rows: list[dict[int, Tensor]] = [{} for _ in weights]
         self.errors: dict[int, str] = {}
+        self.notes: dict[int, str] = {}
 
     def add(self, member: int, batch: ScoredBatch) -> None:
         self.rows[member].update(zip(batch.indices, batch.scores, strict=True))
         self.errors.update(batch.errors)
+        self.notes.update(batch.notes)
+
+    def with_paths(self, texts: Mapping[int, str]) -> tuple[tuple[str, str], ...]:
+        return tuple((str(self.annotations.samples[i].path), texts[i]) for i in sorted(texts))
 
     def scores(self) -> Scores:
         """Probabilities of the clips that every checkpoint has scored so far."""
@@ -178,11 +185,3 @@ class _Tally:
         if self.protocol.average == "logits":
             mean = probabilities(mean, multi_label=self.multi_label)
         return Scores(samples, classes, mean, self.multi_label)
-
-
-def _choose_device(name: str) -> str:
-    if name != "auto":
-        return name
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -28,17 +28,20 @@ from interlace.data.annotations import Annotations
 from interlace.data.dataset import ViewDataset, collate
 from interlace.data.sampling import sampling_from_dict
 from interlace.data.transforms import Preprocess
-from interlace.data.video import VideoError
+from interlace.data.worker_errors import one_line_errors
 from interlace.evaluation.protocol import Protocol, score_views
 
 
 @dataclass(frozen=True, eq=False)
 class ScoredBatch:
-    """Scores of some clips, known by their place in the annotations, and why others could not be read."""
+    """Scores of some clips, known by their place in the annotations, and what was wrong with clips."""
 
     indices: list[int]
     scores: Float[Tensor, "B K"]
     errors: list[tuple[int, str]]
+    """Why clips could not be read."""
+    notes: list[tuple[int, str]]
+    """What was damaged in clips that were scored."""
 
 
 def score_clips(
@@ -94,7 +97,7 @@ def score_clips(
     batches = iter(loader)  # workers start before the thread that draws the bar
     with progress_bar(progress) as bar:
         task = bar.add_task(title, total=len(annotations))
-        for batch in _short_errors(batches):
+        for batch in _with_short_errors(batches):
             indices = batch["index"].tolist()
             if indices:
                 with (
@@ -109,19 +112,15 @@ def score_clips(
                         multi_label=card.multi_label,
                         batch_size=batch_size,
                     )
-                yield ScoredBatch(indices, scores.clone(), batch["errors"])
             else:
-                yield ScoredBatch([], torch.zeros(0, len(card.labels), dtype=torch.float64), batch["errors"])
+                scores = torch.zeros(0, len(card.labels), dtype=torch.float64)
+            yield ScoredBatch(indices, scores.clone(), batch["errors"], batch["notes"])
             bar.advance(task, len(indices) + len(batch["errors"]))
 
 
-def _short_errors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """A worker's error reaches this process with its whole traceback in the message; keep the message."""
-    try:
+def _with_short_errors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    with one_line_errors():
         yield from batches
-    except VideoError as error:
-        last_line = str(error).strip().splitlines()[-1]
-        raise VideoError(last_line.split("VideoError: ", 1)[-1]) from error
 
 
 class _Rate(ProgressColumn):

@@ -49,7 +49,7 @@ def report_page(
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="sub">{_text(details.get("data", ""))}<br>{report.num_clips} clips scored, '
-        f"{len(report.skipped)} skipped. {_text(date)}</p>",
+        f"{len(report.skipped)} skipped, {len(report.damaged)} damaged. {_text(date)}</p>",
         '<div class="numbers">',
         *(
             f"<div><b>{value:.2f} %</b>{_text(NAMES.get(name, name))}</div>"
@@ -73,6 +73,10 @@ def report_page(
         rows = [{"path": path, "reason": reason} for path, reason in report.skipped[:LIMIT]]
         shown = f"{len(rows)} of {len(report.skipped)}; metrics.json has all."
         parts += ["<h2>Skipped videos</h2>", _table(rows, shown)]
+    if report.damaged:
+        rows = [{"path": path, "note": note} for path, note in report.damaged[:LIMIT]]
+        shown = f"{len(rows)} of {len(report.damaged)}; metrics.json has all. They are scored."
+        parts += ["<h2>Damaged videos</h2>", _table(rows, shown)]
     parts += ["<h2>How it was measured</h2>", _table(list(_setup(report)))]
     body = "\n".join(parts)
     return (

@@ -28,6 +28,8 @@ def write_report(folder: Path, report: EvalReport, scores: Scores) -> None:
         "num_clips": report.num_clips,
         "num_skipped": len(report.skipped),
         "skipped": [{"path": path, "reason": reason} for path, reason in report.skipped],
+        "num_damaged": len(report.damaged),
+        "damaged": [{"path": path, "note": note} for path, note in report.damaged],
         **report.details,
     }
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from interlace.files import whole_file
 from interlace.inference.batch import Failure
 from interlace.inference.timeline import merge
 from interlace.types import Prediction
@@ -112,11 +113,9 @@ def write_predictions(
     """
     check_suffix(output)
     to_text = to_csv if output.suffix.lower() == ".csv" else to_json
-    output.parent.mkdir(parents=True, exist_ok=True)
-    # Beside it and then renamed: a reader never sees half a file.
-    part = output.with_name(f".{output.name}.part")
-    part.write_bytes(to_text(predictions, failures).encode("utf-8", "surrogateescape"))
-    return part.replace(output)
+    with whole_file(output) as beside:
+        beside.write_bytes(to_text(predictions, failures).encode("utf-8", "surrogateescape"))
+    return output
 
 
 def to_csv(predictions: Sequence[Prediction], failures: Sequence[Failure] = ()) -> str:

@@ -17,6 +17,7 @@ from interlace.data.sampling import sampling_from_dict
 from interlace.data.transforms import Preprocess
 from interlace.data.video import VideoReader
 from interlace.data.views import Crops, spatial_views
+from interlace.devices import choose_device
 from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
 from interlace.models.classifier import VideoClassifier
 from interlace.types import Prediction
@@ -227,23 +228,6 @@ def predict(path: str | Path, *, model: str | Path | Recognizer, top_k: int = 5)
     """
     recognizer = model if isinstance(model, Recognizer) else load(model)
     return recognizer(path, top_k=top_k)
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """The device of a name; ``auto`` is the first CUDA GPU, else Apple's, else the CPU."""
-    if device == "auto":
-        apple = "mps" if torch.backends.mps.is_available() else "cpu"
-        device = "cuda" if torch.cuda.is_available() else apple
-    try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as problem:
-        first_line = str(problem).splitlines()[0]
-        raise ValueError(
-            f"device {str(device)!r} cannot be used ({first_line}); device='cpu' always works, "
-            "and `interlace doctor` lists what is here"
-        ) from problem
-    return chosen
 
 
 def check_clip(clip: Tensor | np.ndarray, in_chans: int) -> UInt8[Tensor, "T C H W"]:

@@ -123,7 +123,7 @@ class TrainConfig:
     val_fraction: float = 0.2
     """Part of each class that is held out where there is no validation file."""
     on_error: Literal["raise", "skip"] = "raise"
-    """What to do with a video that cannot be read; skipped ones are counted and listed."""
+    """What to do with a video that cannot be read; skipped and damaged ones are counted and listed."""
     color: Literal["rgb", "gray"] = "rgb"
     """gray reads one channel and builds a network with one input channel."""
 

@@ -13,6 +13,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from interlace.files import whole_file
+
 SECONDS_BETWEEN_LINES = 60.0
 
 
@@ -144,9 +146,8 @@ def write_rows(path: Path, rows: list[dict[str, int | float]]) -> None:
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    partial = path.with_suffix(".partial")
-    partial.write_text(text.getvalue())
-    partial.replace(path)
+    with whole_file(path) as beside:
+        beside.write_text(text.getvalue())
 
 
 def say(trainer: Trainer, line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import torch
+from interlace.devices import best_device, choose_device
 
 
 def process_rank() -> int:
@@ -40,22 +40,18 @@ def require_processes(devices: int, num_nodes: int) -> None:
         )
 
 
-def choose_device(accelerator: str, precision: str) -> str:
+def device_of_process(accelerator: str, precision: str) -> str:
     """The device of this process: cuda:N, mps or cpu.
 
     Raises:
         ValueError: there is no such device, or it cannot compute in this precision.
 
     Example:
-        >>> from interlace.training.launch import choose_device
-        >>> choose_device("cpu", "bf16")
+        >>> from interlace.training.launch import device_of_process
+        >>> device_of_process("cpu", "bf16")
         'cpu'
     """
-    has = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if accelerator == "auto":
-        accelerator = next(name for name in has if has[name])
-    if not has[accelerator]:
-        raise ValueError(f"trainer.accelerator={accelerator}: PyTorch sees none here; use auto or cpu")
-    if precision == "16" and accelerator == "cpu":
+    kind = {"auto": best_device(), "gpu": "cuda"}.get(accelerator, accelerator)
+    if precision == "16" and kind == "cpu":
         raise ValueError("trainer.precision=16 needs a GPU; use bf16 or 32 on the CPU")
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if accelerator == "gpu" else accelerator
+    return str(choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind))

@@ -20,9 +20,9 @@ Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 @runtime_checkable
 class EpochDataset(Protocol):
-    """A data set whose random choices depend on the epoch."""
+    """A data set whose random choices depend on the epoch; it has a clip at every position of the order."""
 
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    def __getitem__(self, position: int) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
     def set_epoch(self, epoch: int) -> None:
         """Draw anew."""
@@ -46,7 +46,7 @@ class TrainLoader:
 
     Args:
         dataset: clips; told of every new epoch.
-        order: clip numbers, for this device; told of every new epoch.
+        order: positions in the data set, for this device; told of every new epoch.
         batch_size: clips of a batch on this device.
         num_workers: processes that decode.
         collate: makes a batch out of a list of clips.

@@ -14,12 +14,13 @@ from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
 from interlace.data.flip import FlipRule, flip_map
 from interlace.data.splits import read_splits
+from interlace.data.worker_errors import one_line_errors
 from interlace.models.classifier import VideoClassifier
 from interlace.provenance import describe_device
 from interlace.training.config import TrainConfig
 from interlace.training.epoch_log import EpochLog
 from interlace.training.facts import fingerprint
-from interlace.training.launch import choose_device, process_rank, require_processes
+from interlace.training.launch import device_of_process, process_rank, require_processes
 from interlace.training.network import build_network
 from interlace.training.optim import scaled_learning_rate
 from interlace.training.parts import clips_per_update, make_card, make_data, make_module, network_arguments
@@ -36,7 +37,7 @@ def train(config: TrainConfig) -> Path:
     """Train a network and return the path of its best checkpoint, ``output/best.safetensors``.
 
     The output folder also receives last.safetensors, last.ckpt (to go on from, with ``resume``), config.yaml,
-    environment.json, metrics.csv, tensorboard/ and, if a clip could not be read, skipped.csv.
+    environment.json, metrics.csv, tensorboard/ and, if a clip could not be read or was damaged, skipped.csv.
 
     Raises:
         ValueError: settings, annotations or videos that cannot work; the message says which and what to do.
@@ -49,7 +50,7 @@ def train(config: TrainConfig) -> Path:
         >>> best = train(TrainConfig(data=Path("clips"), output=Path("runs/1")))  # doctest: +SKIP
     """
     require_processes(config.trainer.devices, config.trainer.num_nodes)
-    device = choose_device(config.trainer.accelerator, config.trainer.precision)
+    device = device_of_process(config.trainer.accelerator, config.trainer.precision)
     with quiet():
         checkpoint = open_run_folder(config, device=describe_device(device))
         if checkpoint and (config.output / "last.safetensors").exists():
@@ -70,7 +71,8 @@ def train(config: TrainConfig) -> Path:
         skipped = SkippedClips(config.output / "skipped.csv", train=train_set, val=val_set)
         saver = make_saver(config, card, train_set)
         trainer = make_trainer(config, skipped, saver)
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        with one_line_errors():
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         saver.write_model(trainer, module, "last.safetensors", {})
     tell(summary(config, saver, skipped))
     return config.output / ("best.safetensors" if saver.best else "last.safetensors")
@@ -168,9 +170,7 @@ def summary(config: TrainConfig, saver: RunSaver, skipped: SkippedClips) -> str:
         line = (
             f"best: {', '.join(scores)} in epoch {saver.best_epoch + 1}, {config.output / 'best.safetensors'}"
         )
-    if skipped.found:
-        line += f"; {len(skipped.found)} clips could not be read, see {skipped.path}"
-    return line
+    return f"{line}; {skipped}, see {skipped.path}" if skipped.found else line
 
 
 def tell(line: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from interlace.checkpoints import ModelCard, save_checkpoint
+from interlace.files import whole_file
 from interlace.training.module import ClassificationModule
 from interlace.training.stopping import Interrupted, StopOnSignal
 
@@ -122,13 +122,13 @@ class RunSaver(Callback):
             save_checkpoint(self.output / name, pl_module.evaluated_model, card)
 
     def save_last(self, trainer: Trainer) -> None:
-        """Write last.ckpt: first beside it, then renamed, so that there is a whole one at any time."""
-        partial = self.output / "last.ckpt.partial"
-        trainer.save_checkpoint(partial)
+        """Write last.ckpt, so that there is a whole one at any time."""
+        last = self.output / "last.ckpt"
         if trainer.is_global_zero:
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.replace(self.output / "last.ckpt")
+            with whole_file(last) as beside:
+                trainer.save_checkpoint(beside)
+        else:
+            trainer.save_checkpoint(last)  # all take part, the first process alone writes
         trainer.strategy.barrier()
         self._saved_at = time.monotonic()
 

@@ -1,19 +1,24 @@
-"""Videos that could not be read: counted and listed, never passed over in silence."""
+"""Videos that could not be read, or not wholly: counted and listed, never passed over in silence."""
 
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from interlace.data.annotations import Annotations
+from interlace.files import whole_file
+
+Split = Literal["train", "val"]
+MEANING = {"skipped": "could not be read", "damaged": "were read with stand-ins for damaged frames"}
 
 
 class SkippedClips(Callback):
-    """Collects the clips that batches report as unreadable and lists them in a CSV file with their reasons.
+    """Collects the clips that batches report as unreadable or damaged, and lists them with their reasons.
 
     Args:
         path: the list, usually skipped.csv; written if there is something to list.
@@ -23,29 +28,28 @@ class SkippedClips(Callback):
 
     def __init__(self, path: Path, *, train: Annotations, val: Annotations) -> None:
         self.path = path
-        self.annotations = {"train": train, "val": val}
-        self.found: dict[tuple[str, str], str] = {}
+        self.annotations: dict[Split, Annotations] = {"train": train, "val": val}
+        self.found: dict[tuple[str, str, str], str] = {}
+        """Reasons by split, kind and path."""
 
-    def __len__(self) -> int:
-        return len(self.found)
-
-    def __bool__(self) -> bool:
-        return True
+    def __str__(self) -> str:
+        counts = {kind: sum(key[1] == kind for key in self.found) for kind in MEANING}
+        return ", ".join(f"{count} clips {MEANING[kind]}" for kind, count in counts.items() if count)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was skipped so far."""
-        return {"found": [[split, path, reason] for (split, path), reason in self.found.items()]}
+        """What was found so far."""
+        return {"found": [[*key, reason] for key, reason in self.found.items()]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with it."""
-        self.found = {(split, path): reason for split, path, reason in state_dict["found"]}
+        self.found = {(split, kind, path): reason for split, kind, path, reason in state_dict["found"]}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the batch's."""
         del trainer, pl_module, outputs, batch_idx
-        self.note("train", batch["errors"])
+        self.note("train", batch)
 
     def on_validation_batch_end(
         self,
@@ -58,12 +62,14 @@ class SkippedClips(Callback):
     ) -> None:
         """Note the batch's."""
         del trainer, pl_module, outputs, batch_idx, dataloader_idx
-        self.note("val", batch["errors"])
+        self.note("val", batch)
 
-    def note(self, split: str, errors: list[tuple[int, str]]) -> None:
-        """Remember clips by their index in the split."""
-        for index, reason in errors:
-            self.found[split, str(self.annotations[split].samples[index].path)] = reason
+    def note(self, split: Split, batch: dict[str, Any]) -> None:
+        """Remember clips by their paths."""
+        samples = self.annotations[split].samples
+        for kind, texts in (("skipped", batch["errors"]), ("damaged", batch["notes"])):
+            for index, text in texts:
+                self.found[split, kind, str(samples[index].path)] = text
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the devices' findings together and write the list."""
@@ -73,7 +79,9 @@ class SkippedClips(Callback):
             torch.distributed.all_gather_object(parts, self.found)
             self.found = {key: reason for part in parts for key, reason in part.items()}
         if self.found and trainer.is_global_zero:
-            with self.path.open("w", newline="") as file:
-                table = csv.writer(file, lineterminator="\n")
-                table.writerow(["split", "path", "reason"])
-                table.writerows([*key, reason] for key, reason in sorted(self.found.items()))
+            text = io.StringIO()
+            table = csv.writer(text, lineterminator="\n")
+            table.writerow(["split", "kind", "path", "reason"])
+            table.writerows([*key, reason] for key, reason in sorted(self.found.items()))
+            with whole_file(self.path) as beside:
+                beside.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")

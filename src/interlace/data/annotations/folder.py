@@ -29,9 +29,6 @@ def read_folder(request: Request) -> Parsed:
                 f"{class_folder}: found pictures right inside a class folder, expected videos or folders of "
                 "pictures in it; put the pictures of each clip into a folder of their own"
             )
-        clips = [
-            clip for clip in clips if clip != class_folder
-        ]  # a stray picture beside the videos is no clip
         if not clips:
             empty.append(class_folder.name)
         rows += [Row(folder, None, (clip,), (class_folder.name,)) for clip in clips]
