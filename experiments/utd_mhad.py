@@ -32,7 +32,7 @@ SCRATCH = [
     *["--lr", "0.02", "--optim.head_lr_factor", "1", "--dropout", "0.2"],
 ]
 FINETUNE = [
-    *["--image_size", "112", "--epochs", "8", "--lr", "0.01", "--dropout", "0.5"],
+    *["--image_size", "112", "--epochs", "6", "--lr", "0.01", "--dropout", "0.5"],
     *["--model_args", '{"pad_type": "same", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}'],
 ]
 

@@ -22,6 +22,12 @@ def test_a_prediction_must_be_sorted_and_not_empty() -> None:
         Prediction(path="a.mp4", top=())
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_must_be_a_number(score: float) -> None:
+    with pytest.raises(ValueError, match=r"the scores of a\.mp4 are not finite"):
+        Prediction(path="a.mp4", top=(("wave", score), ("clap", 0.25)))
+
+
 def test_a_report_prints_its_protocol_and_what_was_skipped() -> None:
     report = EvalReport("1clip-center", {"top1": 51.25}, num_clips=80, skipped=(("bad.mp4", "empty"),))
     assert str(report) == "1clip-center, 80 clips, 1 skipped: top1 51.25"

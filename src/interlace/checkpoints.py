@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 
 import interlace
 from interlace.files import whole_file
-from interlace.models import VideoClassifier, create_model, load_backbone_weights
+from interlace.models import VideoClassifier, create_model, load_backbone_weights, with_num_segments
 
 __all__ = [
     "CheckpointError",
@@ -50,7 +50,7 @@ class ModelCard:
     sampling: dict[str, Any]
     """How frames are chosen, e.g. {"name": "segment", "num_segments": 8}."""
     preprocessing: dict[str, Any]
-    """image_size, mean, std and color (rgb or gray)."""
+    """image_size, mean, std and color (rgb or gray); frame_template, where training was told one."""
     multi_label: bool = False
     """Several labels at once: probabilities come from a sigmoid."""
     protocol: str = "1clip-center"
@@ -100,19 +100,23 @@ def save_checkpoint(path: str | Path, model: nn.Module, card: ModelCard) -> Path
         expected = _build(card).state_dict()
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
         raise ValueError(f"the weights are not those of {card.model} with {card.model_args}")
-    header = {HEADER: json.dumps({"format": FORMAT, **asdict(card)})}
+    header = {HEADER: json.dumps({"format": FORMAT, **asdict(card)}, allow_nan=False)}
     with whole_file(path) as beside:
         save_file(state, beside, metadata=header)
     return path
 
 
 def load_checkpoint(
-    path: str | Path, *, device: str | torch.device = "cpu"
+    path: str | Path, *, device: str | torch.device = "cpu", num_segments: int | None = None
 ) -> tuple[VideoClassifier, ModelCard]:
     """Build the network of a checkpoint, with its weights, in evaluation mode.
 
+    With ``num_segments`` it is made to see that many frames, and the card says so; what becomes of TIN's
+    offset layers then is told at :func:`interlace.models.with_num_segments`.
+
     Raises:
         CheckpointError: there is no such file, it is not ours, not whole, or of a newer version.
+        ValueError: ``num_segments`` is below 1.
     """
     path = Path(path)
     if not path.is_file():
@@ -139,6 +143,16 @@ def load_checkpoint(
             f"{path}: interlace {interlace.__version__} cannot build its network "
             f"(the file was written by {card.version}): {error}"
         ) from error
+    if num_segments is not None and num_segments != card.sampling["num_segments"]:
+        if num_segments < 1:
+            raise ValueError(f"num_segments={num_segments} must be at least 1")
+        model = with_num_segments(model, num_segments)
+        card = replace(
+            card,
+            model_args={**card.model_args, "num_segments": num_segments},
+            sampling={**card.sampling, "num_segments": num_segments},
+            training={"num_segments": card.sampling["num_segments"], **card.training},
+        )
     return model.to(device).eval(), card
 
 

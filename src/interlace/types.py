@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ class Prediction:
         if not self.top:
             raise ValueError(f"a prediction needs at least one (label, score) pair; {self.path} has none")
         scores = [score for _, score in self.top]
+        if not all(map(math.isfinite, scores)):
+            raise ValueError(
+                f"the scores of {self.path} are not finite: {scores}; the network has diverged or its weights "
+                "are damaged, use another checkpoint"
+            )
         if scores != sorted(scores, reverse=True):
             raise ValueError(f"the scores of {self.path} are not sorted best first: {scores}")
 

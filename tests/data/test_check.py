@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 from interlace.data.annotations import Annotations, Sample
-from interlace.data.check import check_videos
-from interlace.data.check_report import CheckReport
+from interlace.data.check import _mark_outliers, check_videos
+from interlace.data.check_report import CheckReport, ClipCheck
 from interlace.data.video import find_videos
 
 
-def text(report: CheckReport) -> str:
+def text(report: CheckReport, width: int = 200) -> str:
     written = io.StringIO()
-    report.print(Console(file=written, width=200))
+    report.print(Console(file=written, width=width))
     return written.getvalue()
 
 
@@ -52,7 +52,8 @@ def test_report(annotations: Annotations, tmp_path: Path) -> None:
 
     shown = text(report)
     assert "short [1].mp4" in shown
-    assert "unreadable: not a video that FFmpeg can read" in shown
+    assert "run/text.mp4: unreadable: not a video that FFmpeg can read; replace the file\n" in shown
+    assert "a copy of jump/long.mp4" in shown
     assert "training would fail: unreadable clips: 1 of 5" in shown
 
     written = json.loads(report.to_json(tmp_path / "report.json").read_text())
@@ -89,15 +90,29 @@ def test_plain_paths_one_class_and_nothing(tmp_path: Path, make_video: Callable[
 
 
 def test_outliers_and_common_remarks(tmp_path: Path, make_video: Callable[..., Path]) -> None:
-    paths = [make_video(tmp_path / f"{i}.mp4", num_frames=10 + i, size=(32, 32)) for i in range(8)]
+    paths = [make_video(tmp_path / f"{i}.mp4", num_frames=10 + i, size=(32, 32)) for i in range(20)]
     paths.append(make_video(tmp_path / "long.mp4", num_frames=90, size=(32, 32)))
-    paths.append(make_video(tmp_path / "large.mp4", num_frames=12, size=(160, 192)))
+    paths.append(make_video(tmp_path / "large.mp4", num_frames=30, size=(160, 192)))
     report = check_videos(paths, progress=False)
     assert report.common == ("grey",)
     assert [clip.path.name for clip in report.odd] == ["long.mp4", "large.mp4"]
-    assert report.clips[8].odd == ("lasts 7.50 s, the median 1.17 s",)
-    assert report.clips[9].odd == ("160 pixels on the short side, the median 32",)
+    assert report.clips[20].odd == ("lasts 7.50 s, usual are 1.71 s",)
+    assert report.clips[21].odd == ("short side 160, usual is 32",)
     assert "most clips: grey" in text(report)
+
+
+def test_what_is_usual_is_a_matter_of_the_class() -> None:
+    def clips(label: str, durations: list[float]) -> list[ClipCheck]:
+        return [
+            ClipCheck(Path(f"{label}{i}"), (label,), "ok", height=32, width=64, duration_seconds=seconds)
+            for i, seconds in enumerate(durations)
+        ]
+
+    jump, run = clips("jump", [2.0] * 20 + [9.0]), clips("run", [10.0] * 20 + [2.0])
+    assert [clip.path.name for clip in _mark_outliers(jump + run) if clip.odd] == ["jump20", "run20"]
+    assert [clip for clip in _mark_outliers(jump[1:]) if clip.odd] == []  # too few
+    spread = clips("jump", [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] * 5)
+    assert [clip for clip in _mark_outliers(spread) if clip.odd] == []  # nothing is usual
 
 
 @pytest.mark.real_data
@@ -113,3 +128,7 @@ def test_odd_videos(data_dir: Path) -> None:
     odd = {clip.path.name: clip.odd for clip in report.clips}
     assert "variable frame rate" in odd["awesome movie.mov"]
     assert report.failures == ["unreadable clips: 3 of 28", "damaged clips: 1 of 28"]
+    narrow = text(report, width=80).splitlines()
+    assert "not_a_video.mp4: unreadable: not a video that FFmpeg can read; replace the file" in narrow
+    assert "zero_bytes.webm: unreadable: the file is empty (0 bytes); get it again" in narrow
+    assert len(narrow) < 40

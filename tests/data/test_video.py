@@ -428,10 +428,10 @@ def test_corrupted_video(data_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "note"),
     [
-        ("nasa_13013.mp4", "2 audio tracks: the default one is used (stream 4)"),
+        ("nasa_13013.mp4", "2 audio tracks, stream 4 is used"),
         ("transparent.webm", "the alpha channel is dropped"),
-        ("ios9.mov", "stored turned: frames are made upright by 90 degrees"),
-        ("fire2.mp4", "stored turned: frames are made upright by 180 degrees"),
+        ("ios9.mov", "turned by 90 degrees, made upright"),
+        ("fire2.mp4", "turned by 180 degrees, made upright"),
     ],
 )
 def test_notes(data_dir: Path, name: str, note: str) -> None:

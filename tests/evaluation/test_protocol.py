@@ -12,6 +12,7 @@ from interlace.evaluation.protocol import probabilities
     ("name", "num_clips", "crops", "num_views"),
     [
         ("1clip-center", 1, "center", 1),
+        ("1clip-10crop", 1, "ten", 10),
         ("2clip-3crop", 2, "three", 6),
         ("10clip-3crop", 10, "three", 30),
         ("full-res", 2, "full", 6),
@@ -26,7 +27,14 @@ def test_named_protocols(name: str, num_clips: int, crops: str, num_views: int) 
 
 
 def test_every_name_is_tested() -> None:
-    assert list(PROTOCOLS) == ["1clip-center", "2clip-3crop", "10clip-3crop", "full-res", "10clip-full-res"]
+    assert list(PROTOCOLS) == [
+        "1clip-center",
+        "1clip-10crop",
+        "2clip-3crop",
+        "10clip-3crop",
+        "full-res",
+        "10clip-full-res",
+    ]
 
 
 @pytest.mark.parametrize(

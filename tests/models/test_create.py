@@ -132,6 +132,18 @@ def test_an_unknown_argument_is_named():
         inspect.unwrap(tsm)("resnet18", position="before")
 
 
+@pytest.mark.parametrize("number", [{"num_classes": 0}, {"num_classes": 3, "num_segments": -1}])
+def test_a_number_below_one_is_named(number):
+    with pytest.raises(ValueError, match=f"{list(number)[-1]}={list(number.values())[-1]}.* at least 1"):
+        create_model("tin_resnet18", **number)
+
+
+def test_print_shows_the_temporal_modules():
+    with torch.device("meta"):
+        shown = str(create_model("tin_resnet18", num_classes=3, num_segments=4))
+    assert "fold=16, num_segments=4, num_groups=2, mirrored=True, offset_range=2.0" in shown
+
+
 def test_an_alias():
     with torch.device("meta"):
         assert create_model("tin_resnext50", num_classes=3).builder == "tin_resnext50_32x4d"

@@ -75,6 +75,13 @@ def test_anything_else_is_an_error(tmp_path, change, message):
         create_model("tin_resnet18", num_classes=3, pretrained=tmp_path / "changed.safetensors")
 
 
+def test_weights_for_another_number_of_frames_name_the_remedy(tmp_path):
+    path = tmp_path / "ours.safetensors"
+    save_file(create_model("tin_resnet18", num_classes=9, num_segments=4).state_dict(), path)
+    with pytest.raises(WeightsError, match=r"than num_segments=5; .*interlace\.models\.with_num_segments"):
+        create_model("tin_resnet18", num_classes=3, num_segments=5, pretrained=path)
+
+
 def test_a_part_of_the_temporal_weights_is_an_error(tmp_path):
     state = create_model("tin_resnet18", num_classes=3).state_dict()
     del state["backbone.layer1.0.conv1.temporal.offset_net.fc1.weight"]

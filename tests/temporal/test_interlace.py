@@ -59,6 +59,14 @@ def test_the_number_of_parameters():
     assert sum(p.numel() for p in module.parameters()) == 9 * fold + num_segments**2 + 3 * num_segments + 5
 
 
+def test_print_shows_the_numbers():
+    module = TemporalInterlace(24, num_segments=5, num_groups=3, mirrored=False, offset_range=1.5)
+    assert module.extra_repr() == (
+        "24, fold=6, num_segments=5, num_groups=3, mirrored=False, offset_range=1.5"
+    )
+    assert "offset_range=1.5" in str(module)
+
+
 @pytest.mark.parametrize(
     ("channels", "groups", "message"), [(24, 2, "fold of 6 .* 4 groups"), (8, 4, "fold of 2 .* 8 groups")]
 )

@@ -24,6 +24,28 @@ def test_too_few_channels_are_named():
         TemporalShift(6)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fold_div": 1}, "fold_div=1 shifts more channels"),
+        ({"fold_div": 0, "mode": "causal"}, "fold_div=0 shifts more channels"),
+        ({"fold_div": -3}, "fold_div=-3 shifts more channels"),
+    ],
+)
+def test_too_many_channels_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TemporalShift(6, **arguments)
+
+
+def test_causal_may_shift_every_channel():
+    assert TemporalShift(6, num_segments=4, fold_div=1, mode="causal")(torch.ones(4, 6, 2, 3))[0].sum() == 0
+
+
+def test_print_shows_the_numbers():
+    shown = str(TemporalShift(6, num_segments=4, fold_div=3, mode="causal"))
+    assert shown == "TemporalShift(6, num_segments=4, fold_div=3, mode='causal')"
+
+
 def test_frames_that_do_not_make_clips_are_named():
     with pytest.raises(ValueError, match=r"9 frames .* num_segments=4"):
         TemporalShift(8, num_segments=4)(torch.zeros(9, 8, 2, 3))

@@ -25,6 +25,14 @@ def test_fixed_ones_keep_mode_and_do_not_learn(policy, fixed):
     assert fixed_batch_norms(model, policy) == [model[number] for number in fixed]
 
 
+def test_a_network_without_any():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.LayerNorm(5), nn.BatchNorm3d(7))
+    assert fixed_batch_norms(model, "train") == []
+    for policy in ("partial", "frozen"):
+        with pytest.raises(ValueError, match=f"optim.batch_norm={policy}: the network has no batch norm"):
+            fix_batch_norms(model, policy)
+
+
 def test_a_zero_scale_over_videos_still_learns():
     model = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm3d(3))
     nn.init.zeros_(model[1].weight)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -47,23 +50,62 @@ def test_frames_are_channels_last():
     assert frames.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("sizes", [(7,), (3, 4), (1, 5, 1)])
-def test_metrics_do_not_depend_on_the_batches(sizes):
-    torch.manual_seed(0)
-    views, label = torch.randn(7, 1, 2, 3, 5, 4), torch.tensor([0, 1, 2, 0, 1, 2, 2])
-    logits = views[:, 0, 0, :, 0, 0]
-    tested = module().eval()
+def validate(tested: ClassificationModule, views, label, sizes) -> dict[str, torch.Tensor]:
+    """What is logged after validation in batches of these sizes."""
     logged = {}
     tested.log_dict = lambda values, **_: logged.update(values)
     for part, own in zip(views.split(sizes), label.split(sizes), strict=True):
         tested.validation_step({"views": part, "label": own, "errors": []})
     tested.validation_step({"label": torch.empty(0), "errors": [(0, "cannot be read")]})
     tested.on_validation_epoch_end()
+    return logged
+
+
+@pytest.mark.parametrize("sizes", [(7,), (3, 4), (1, 5, 1)])
+def test_metrics_do_not_depend_on_the_batches(sizes):
+    torch.manual_seed(0)
+    views, label = torch.randn(7, 1, 2, 3, 5, 4), torch.tensor([0, 1, 2, 0, 1, 2, 2])
+    logits = views[:, 0, 0, :, 0, 0]
+    logged = validate(module().eval(), views, label, sizes)
     assert float(logged["val_top1"]) == pytest.approx(
         100 * float((logits.argmax(1) == label).float().mean()), rel=1e-6
     )
     expected = nn.functional.cross_entropy(logits, label)
     torch.testing.assert_close(logged["val_loss"], expected)
+
+
+@pytest.mark.parametrize("sizes", [(5,), (2, 3), (1, 1, 3)])
+def test_mean_average_precision_does_not_depend_on_the_batches(sizes):
+    # Some batches have all their logits between 0 and 1, as probabilities do; they are none.
+    logits = torch.tensor(
+        [[0.9, 0.1, 0.3], [0.2, 0.8, 0.6], [3.0, -2.0, 0.5], [0.6, 0.7, -1.0], [0.1, 0.4, 2.0]]
+    )
+    label = torch.tensor([[1, 0, 0], [1, 1, 1], [0, 0, 1], [1, 1, 0], [0, 0, 1]]).float()
+    views = logits[:, None, None, :, None, None].expand(5, 1, 2, 3, 5, 4)
+    loss = partial(classification_loss, multi_label=True)
+    logged = validate(module(multi_label=True, loss=loss).eval(), views, label, sizes)
+    # class 0: ranks of the positives 2, 3 and 4; class 1: 1 and 2; class 2: 1, 2 and 3
+    assert float(logged["val_mAP"]) == pytest.approx(100 * ((1 / 2 + 2 / 3 + 3 / 4) / 3 + 1 + 1) / 3)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
+def test_scores_that_are_no_numbers_are_an_error(wrong):
+    views = torch.zeros(2, 1, 2, 3, 5, 4)
+    views[1, 0, 0, 2] = wrong
+    tested = module().eval()
+    tested.trainer = SimpleNamespace(current_epoch=3)
+    with pytest.raises(ValueError, match=r"validation gives a loss of (nan|inf) in epoch 4; lower --lr"):
+        tested.validation_step({"views": views, "label": torch.tensor([0, 1]), "errors": []})
+
+
+def test_nothing_to_measure_is_an_error():
+    tested = module().eval()
+    tested.validation_step({"label": torch.empty(0), "errors": [(0, "cannot be read")]})
+    with (
+        pytest.warns(UserWarning, match="was called before the ``update`` method"),
+        pytest.raises(ValueError, match=r"validation gives no val_loss.*: none of its clips could be read"),
+    ):
+        tested.on_validation_epoch_end()
 
 
 def test_mean_average_precision():

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from timm.layers.grn import GlobalResponseNorm
 from torch import nn
 
 import interlace
@@ -22,6 +23,7 @@ MODELS = [
     "tsn_resnet18",
     "tin_mobilenetv2_100",
     "tsn_convnext_tiny",
+    "tsn_convnextv2_atto",
 ]
 
 
@@ -47,7 +49,7 @@ def test_rules_by_kind_of_parameter(model):
     assert groups["head_weights"] == {id(model.head.weight)}
     assert groups["head_biases"] == {id(model.head.bias)}
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm | GlobalResponseNorm):
             assert {id(module.weight), id(module.bias)} <= groups["norms"]
         elif isinstance(module, nn.Conv2d | nn.Conv1d | nn.Linear) and module is not model.head:
             assert id(module.weight) in groups["weights"]
@@ -71,6 +73,33 @@ def test_factors():
         ("head_weights", 0.5, 0.25),
         ("head_biases", 1.0, 0.0),
     ]
+
+
+def test_numbers_by_name():
+    with torch.device("meta"):
+        model = interlace.create_model("tin_resnet50", num_classes=5, num_segments=4)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {
+        names[id(parameter)]: (round(group["lr"], 9), group["weight_decay"])
+        for group in parameter_groups(model, lr=0.01, weight_decay=5e-4)
+        for parameter in group["params"]
+    }
+    assert {name: found[name] for name in PUBLISHED} == PUBLISHED
+
+
+# name: (learning rate, weight decay), for 0.01 and 5e-4
+INTERLACE = "backbone.layer3.2.conv1.temporal."
+PUBLISHED = {
+    "backbone.conv1.weight": (0.01, 5e-4),
+    "backbone.bn1.weight": (0.01, 0.0),
+    "backbone.bn1.bias": (0.01, 0.0),
+    INTERLACE + "offset_net.fc2.weight": (0.01, 5e-4),
+    INTERLACE + "offset_net.fc2.bias": (0.02, 0.0),
+    INTERLACE + "weight_net.conv.weight": (0.01, 5e-4),
+    INTERLACE + "weight_net.conv.bias": (0.02, 0.0),
+    "head.weight": (0.05, 5e-4),
+    "head.bias": (0.1, 0.0),
+}
 
 
 def test_frozen_parameters_are_in_no_group():

@@ -15,6 +15,7 @@ PUBLISHED = {
     "tin_paper": (0.005, 48, 25, 5e-4, 0.5, 0.0, "frozen", "steps", (10, 20), 0.0, True),
     "tin_something_v1": (0.02, 48, 40, 5e-4, 0.8, 20.0, "partial", "cosine", (), 1.0, False),
     "tin_something_v1_tune": (0.008, 48, 40, 5e-4, 0.8, 20.0, "partial", "steps", (10, 20, 30), 1.0, False),
+    "tin_something_v1_script": (0.008, 48, 36, 5e-4, 0.8, 20.0, "partial", "cosine", (), 1.0, False),
     "x_temporal_tin": (0.02, 64, 35, 5e-4, 0.8, 20.0, "train", "cosine", (), 1.0, False),
     "mmaction2_tin": (0.01, 48, 40, 5e-4, 0.8, 20.0, "train", "cosine", (), 1.0, False),
     "tsm_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (20, 40), 0.0, True),
@@ -23,6 +24,13 @@ PUBLISHED = {
     "tsn_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (20, 40), 0.0, True),
     "mmaction2_tsm_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (25, 45), 5.0, True),
     "mmaction2_tsm_something_v2": (0.02, 128, 50, 5e-4, 0.5, 20.0, "train", "steps", (25, 45), 5.0, True),
+}
+
+# name: (segments, Nesterov, factor of biases, factor of the head, start of the warm-up, model_args), if not usual
+DETAILS = {
+    "tin_paper": (8, False, 2.0, 5.0, 0.1, {"offset_range": 4.0, "initial_offset": 1.0}),
+    "x_temporal_tin": (8, True, 1.0, 1.0, 0.1, {}),
+    "tsn_kinetics400": (5, False, 2.0, 5.0, 0.1, {}),
 }
 
 
@@ -44,6 +52,20 @@ def test_published_numbers(name):
         config.augment.flip,
     )
     assert optim.momentum == 0.9
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_details(name):
+    config = apply_recipe(TrainConfig(data=Path("clips")), name)
+    optim = config.optim
+    assert DETAILS.get(name, (8, False, 2.0, 5.0, 0.1, {})) == (
+        config.num_segments,
+        optim.nesterov,
+        optim.bias_lr_factor,
+        optim.head_lr_factor,
+        optim.warmup_factor,
+        config.model_args,
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)

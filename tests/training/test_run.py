@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import nullcontext
 from dataclasses import replace
+from multiprocessing import active_children
 
 import pytest
 import torch
@@ -14,6 +16,8 @@ from interlace.checkpoints import load_checkpoint
 from interlace.data.annotations import AnnotationError
 from interlace.data.video import VideoError
 from interlace.training.config import AugmentConfig, LossConfig, OptimConfig, TrainerConfig
+from interlace.training.module import ClassificationModule
+from interlace.training.parts import clips_per_update
 from interlace.training.run import train
 
 
@@ -176,6 +180,75 @@ def test_an_unreadable_video_is_an_error_by_default(settings, clips, tmp_path, n
 def test_no_videos(settings, tmp_path):
     with pytest.raises(AnnotationError):
         train(settings(data=tmp_path))
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_no_process_outlives_a_run(settings, monkeypatch, failing):
+    seen = []
+
+    def step(self, batch, batch_idx):
+        seen.append(len(active_children()))
+        if failing:
+            raise RuntimeError("in the middle of an epoch")
+        return training_step(self, batch, batch_idx)
+
+    training_step = ClassificationModule.training_step
+    monkeypatch.setattr(ClassificationModule, "training_step", step)
+    config = settings(epochs=1, trainer=TrainerConfig(num_workers=1, accelerator="cpu"))
+    with pytest.raises(RuntimeError, match="in the middle") if failing else nullcontext():
+        train(config)
+    assert seen[0] == 1
+    assert active_children() == []
+
+
+def test_stops_when_validation_gets_no_better(settings):
+    config = settings(
+        epochs=5,
+        lr=1e-30,
+        optim=OptimConfig(batch_norm="frozen", base_batch_size=4),
+        trainer=TrainerConfig(num_workers=0, accelerator="cpu", early_stopping=2),
+    )
+    _, card = load_checkpoint(train(config))
+    assert [row["epoch"] for row in rows(config.output / "metrics.csv")] == ["1", "2", "3"]
+    assert card.training["epoch"] == 0
+    assert (config.output / "last.safetensors").exists()
+
+
+def test_the_rate_is_for_clips_that_there_are(settings, capsys):
+    optim = OptimConfig(base_batch_size=24)
+    one_step = TrainerConfig(num_workers=0, accelerator="cpu", max_steps=1)
+    train(settings(epochs=1, batch_size=64, optim=optim, trainer=one_step))
+    assert "rate:       0.005 for 12 clips an update (0.01 is for 24)" in capsys.readouterr().out
+
+
+def test_clips_of_an_update(settings):
+    def clips(num_clips, batch_size, accumulate=1, devices=1):
+        optim, trainer = OptimConfig(accumulate=accumulate), TrainerConfig(devices=devices)
+        return clips_per_update(settings(batch_size=batch_size, optim=optim, trainer=trainer), num_clips)
+
+    assert clips(20, 64) == 20
+    assert clips(20, 8, accumulate=2) == 16
+    assert clips(20, 8, accumulate=4) == 20  # three batches
+    assert clips(9, 4, accumulate=8) == 8  # two batches; the rest of one is left out
+    assert clips(100, 4, accumulate=3, devices=2) == 24
+
+
+def test_a_network_without_batch_norm_has_none_to_fix(settings):
+    config = settings(
+        model="tsn_convnext_atto", optim=OptimConfig(batch_norm="partial"), epochs=1, image_size=32
+    )
+    with pytest.raises(ValueError, match=r"optim\.batch_norm=partial: the network has no batch norm"):
+        train(config)
+
+
+def test_a_network_that_diverges_in_the_last_update_is_not_kept(settings):
+    # One update: its loss is a number, the network after it is none.
+    config = settings(
+        epochs=1, lr=1e30, batch_size=12, optim=OptimConfig(clip_gradient=0.0, warmup_factor=1.0)
+    )
+    with pytest.raises(ValueError, match=r"validation gives a loss of (nan|inf) in epoch 1; lower --lr"):
+        train(config)
+    assert not list(config.output.glob("*.safetensors"))
 
 
 def test_a_loss_that_is_no_number_is_an_error(settings):

@@ -7,6 +7,7 @@ signature is the command line, with a sentence in its docstring for every argume
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -33,18 +34,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"interlace {__version__}")
         return 0
-    from interlace.cli.parser import complain, nearest
+    from interlace.cli.parser import complain, in_options, nearest
 
     verb = arguments[0]
     if verb not in VERBS:
         return complain(f"interlace has no command {verb!r}{nearest(verb, VERBS)}\n\n{_overview()}", status=2)
     try:
         run: Callable[[list[str]], int] = importlib.import_module(f"interlace.cli.{verb}").run
-        return run(arguments[1:])
+        status = run(arguments[1:])
+        sys.stdout.flush()  # here, where a reader that has gone away (`| head`) is no error
+        return status
     except KeyboardInterrupt:
         return complain("stopped by Ctrl-C", status=130)
     except (ValueError, OSError) as problem:
-        return complain(str(problem), status=1)
+        if os.environ.get("INTERLACE_DEBUG"):
+            raise
+        if isinstance(problem, BrokenPipeError):
+            return _reader_gone()
+        return complain(in_options(str(problem)), status=1)
+
+
+def _reader_gone() -> int:
+    """The status of a program that a closed pipe ends; what is still buffered goes nowhere, without a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _overview() -> str:

@@ -4,36 +4,72 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations, read_annotations
-from interlace.data.splits import VAL_NAMES, read_splits
+from interlace.data.splits import VAL_NAMES, find_split_files, hold_out, holds_both, read_splits, trained_on
 from interlace.data.video import find_videos
 
 
 def evaluation_clips(
-    data: Path, annotations: Path | None, *, card: ModelCard, format: str = "auto", labels: Path | None = None
+    data: Path,
+    annotations: Path | None,
+    *,
+    card: ModelCard,
+    format: str = "auto",
+    labels: Path | None = None,
+    missing: Literal["raise", "skip"] = "raise",
 ) -> Annotations:
     """The clips to score a checkpoint on, with the checkpoint's classes.
 
-    Those of an annotation file if one is given; else, in the folder that the network was trained on, the clips that
-    training validated on; else those of val.csv or test.csv, or of a folder of such a name; else all of the folder.
+    Those of an annotation file if one is given; else those of the validation list that training had, of val.csv or
+    test.csv, or of a folder of such a name. Where there is none, the clips of the folder that training held
+    out, wherever the folder lies now; and in a folder that training never saw, all.
     """
-    if annotations is None and card.training.get("data") == str(data.resolve()):
-        split = card.training["split"]
-        _, validation = read_splits(
-            data,
-            *(None if split[name] is None else Path(split[name]) for name in ("train", "val")),
-            format=split["format"],
-            labels=None if split["labels"] is None else Path(split["labels"]),
-            val_fraction=split["val_fraction"],
-            seed=card.training["seed"],
-        )
-        return validation
-    if annotations is None:
+    split = card.training.get("split", {}) if annotations is None else {}
+    trained_here = bool(split) and card.training.get("data") == str(data.resolve())
+    train: Path | None = None
+    if trained_here:
+        format = split["format"] if format == "auto" else format
+        labels = _path(split["labels"]) if labels is None else labels
+        train, annotations = find_split_files(data, _path(split["train"]), _path(split["val"]))
+    elif annotations is None:
         found = [data / f"{name}{ending}" for name in VAL_NAMES for ending in (".csv", "")]
         annotations = next((path for path in found if path.exists()), None)
-    return read_annotations(data, annotations, format=format, labels=labels, classes=card.labels)
+        train = None if annotations is not None else find_split_files(data)[0]
+
+    inside = "val" if annotations is None and holds_both(train or data, format) else None
+    clips = read_annotations(
+        data,
+        annotations or train,
+        format=format,
+        labels=labels,
+        split=inside,
+        classes=card.labels,
+        missing=missing,
+    )
+    if annotations is not None or inside is not None:
+        return clips
+    if trained_here and "clips" not in card.training:
+        return hold_out(clips, fraction=split["val_fraction"], seed=card.training["seed"], root=data)[1]
+    return _held_out(clips, data, card)
+
+
+def _held_out(clips: Annotations, data: Path, card: ModelCard) -> Annotations:
+    """The clips of a folder that the network was not trained on; all, if that leaves none or takes none.
+
+    In an unchanged folder these are the held-out part that training validated on; clips added since are new too.
+    """
+    trained = set(trained_on(clips, [card.training], data))
+    if not trained or len(trained) == len(clips):
+        return clips
+    source = f"{clips.source}; without the {len(trained)} clips of the training"
+    return clips.subset([i for i in range(len(clips)) if i not in trained], source)
+
+
+def _path(name: str | None) -> Path | None:
+    return None if name is None else Path(name)
 
 
 def all_clips(

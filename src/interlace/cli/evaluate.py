@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from interlace.cli.parser import parse
+from interlace.cli.parser import in_options, parse, warn
 
 
 def run(arguments: list[str]) -> int:
@@ -21,6 +21,7 @@ def evaluate(
     format: str = "auto",
     labels: Path | None = None,
     frames: str | None = None,
+    num_segments: int | None = None,
     protocol: str | None = None,
     average: Literal["probabilities", "logits"] | None = None,
     weights: list[float] | None = None,
@@ -38,9 +39,10 @@ def evaluate(
         data: Folder of the videos.
         model: Checkpoint; several make an ensemble.
         annotations: Annotation file; by default the clips that training validated on, else val.csv or test.csv.
-        format: Format of the annotations; see `interlace check --help`.
+        format: auto, folder, csv, kinetics, tsn, something_v1, something_v2, jester, ucf101 or hmdb51.
         labels: File with the class names, where the format has one.
-        frames: Template of frame files, where videos are folders of pictures.
+        frames: Template of frame files, where videos are folders of pictures; by default that of the training.
+        num_segments: Frames that the network sees in a clip; by default as many as in training.
         protocol: 1clip-center, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res; by default the model's own.
         average: What is averaged over views; by default the protocol's choice.
         weights: Weight of each checkpoint of an ensemble.
@@ -54,11 +56,17 @@ def evaluate(
     """
     from interlace.checkpoints import load_checkpoint
     from interlace.cli.data import evaluation_clips
+    from interlace.data.splits import trained_on
     from interlace.evaluation.evaluate import evaluate as score
+    from interlace.evaluation.evaluate import trained_note
 
-    _, card = load_checkpoint(model[0])
-    clips = evaluation_clips(data, annotations, card=card, format=format, labels=labels)
-    print(f"{len(clips.samples)} clips, {len(clips.classes)} classes: {clips.source}")
+    cards = [load_checkpoint(path)[1] for path in model]
+    card = cards[0]
+    clips = evaluation_clips(data, annotations, card=card, format=format, labels=labels, missing=on_error)
+    print(f"{len(clips.samples)} clips, {len(clips.classes)} classes: {clips.source}", flush=True)
+    not_new = trained_on(clips, [member.training for member in cards], data)
+    if not_new:
+        warn(trained_note(len(not_new), len(clips)))
     report = score(
         model,
         clips,
@@ -71,12 +79,14 @@ def evaluate(
         precision=precision,
         on_error=on_error,
         frame_template=frames,
+        num_segments=num_segments,
+        data_root=data,
         output=output,
         overwrite=overwrite,
     )
     print(report)
     for path, reason in report.skipped:
-        print(f"skipped {path}: {reason}")
+        print(f"skipped {path}: {in_options(reason)}")
     for path, note in report.damaged:
         print(f"damaged {path}: {note}")
     print(f"report: {report.output}")

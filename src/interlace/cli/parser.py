@@ -20,9 +20,9 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one error and leave with status 2."""
-        unknown = re.search(r"unrecognized arguments: -*([\w.]+)", message)
+        unknown = re.search(r"unrecognized arguments: -*([\w.-]+)", message)
         unknown = unknown or re.search(r"[Oo]ption '([\w.]+)'", message)
-        hint = nearest(unknown.group(1), self.option_names()) if unknown else ""
+        hint = nearest(unknown.group(1).replace("-", "_"), self.option_names()) if unknown else ""
         complain(f"{message}{hint}\n  `{self.prog} --help` lists what it takes")
         raise SystemExit(2) from ex
 
@@ -53,7 +53,7 @@ def parse(verb: str, function: Callable[..., int], arguments: list[str]) -> dict
     parser.add_function_arguments(function, as_positional=True, as_group=False, skip=skip)
     for parameter in own:
         _add_argument(parser, function, parameter)
-    values = parser.instantiate(parser.parse_args(protect_file_names(arguments)))
+    values = parser.instantiate(parser.parse_args(with_underscores(protect_file_names(arguments), parser)))
     given = values.as_dict()
     given.pop("config", None)
     return given
@@ -91,10 +91,40 @@ def protect_file_names(arguments: list[str]) -> list[str]:
     return [f"./{word}" if word.startswith("-") and Path(word).exists() else word for word in arguments]
 
 
+def with_underscores(arguments: list[str], parser: Parser) -> list[str]:
+    """Options as the parser writes them: `--top-k=2` becomes `--top_k=2`, where there is such an option."""
+    known = {option for action in parser._actions for option in action.option_strings}
+    words = []
+    for word in arguments:
+        name, equals, value = word.partition("=")
+        meant = "--" + name.removeprefix("--").replace("-", "_")
+        is_meant = name.startswith("--") and name not in known and meant in known
+        words.append(meant + equals + value if is_meant else word)
+    return words
+
+
+def explain(parser: Parser, option: str, sentence: str) -> None:
+    """Replace the help of an option."""
+    for action in parser._actions:
+        if action.dest == option:
+            action.help = sentence
+
+
+def in_options(message: str) -> str:
+    """A message of the package in the words of the command line."""
+    message = re.sub(r"\bframe_template(=| ?)", lambda found: "--frames" + (" " if found[1] else ""), message)
+    return re.sub(r"\bon_error=\"?(\w+)\"?", r"--on_error \1", message)
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean X?` or nothing."""
     matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def warn(message: str) -> None:
+    """Print a warning for a person."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def complain(message: str, status: int = 2) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from interlace.cli.parser import complain, parse
+from interlace.cli.parser import complain, in_options, parse
 
 
 def run(arguments: list[str]) -> int:
@@ -24,6 +25,7 @@ def predict(
     timeline: Literal["auto", "on", "off"] = "auto",
     window_seconds: float | None = None,
     hop_seconds: float | None = None,
+    frames: str | None = None,
     device: str = "auto",
 ) -> int:
     """Say what happens in videos: a table here, CSV or JSON with --output.
@@ -36,6 +38,7 @@ def predict(
         timeline: Predict window after window: auto does it for videos longer than four windows and 20 s.
         window_seconds: Length of a window; by default the median length of the clips that the model was trained on.
         hop_seconds: Distance between windows; half a window by default.
+        frames: Template of frame files, where videos are folders of pictures; by default that of the training.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from interlace.inference import load
@@ -44,7 +47,7 @@ def predict(
 
     if output is not None:
         check_suffix(output)
-    recognizer = load(model, device=device)
+    recognizer = load(model, device=device, frame_template=frames)
     with _progress() as report:
         predictions, failures = predict_files(
             recognizer,
@@ -55,6 +58,7 @@ def predict(
             hop_seconds=hop_seconds,
             progress=report,
         )
+    failures = [replace(failure, reason=in_options(failure.reason)) for failure in failures]
     print_predictions(predictions, failures)
     if output is not None:
         write_predictions(output, predictions, failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from interlace.cli.parser import parse
@@ -29,5 +30,7 @@ def render(
     folder = write(
         output, clips_per_class=clips_per_class, val_clips_per_class=val_clips_per_class, size=size, seed=seed
     )
-    print(f"{folder}: train it with  interlace train {folder} --model tin_resnet18 --image_size 64")
+    print(
+        f"{folder}: train it with  interlace train {shlex.quote(str(folder))} --model tin_resnet18 --image_size 64"
+    )
     return 0

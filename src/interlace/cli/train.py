@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from interlace.cli.parser import Parser, new_parser
+from interlace.cli.parser import Parser, explain, new_parser, with_underscores
+from interlace.data.annotations import FORMATS
 from interlace.training.config import TrainConfig
 from interlace.training.recipes import RECIPES, recipe_overrides
 
@@ -15,8 +16,9 @@ def run(arguments: list[str]) -> int:
     from interlace.training.run import train
 
     best = train(config)
-    print(f"\nevaluate: interlace evaluate {shlex.quote(str(config.data))} --model {best}")
-    print(f"predict:  interlace predict VIDEO --model {best}")
+    model = shlex.quote(str(best))
+    print(f"\nevaluate: interlace evaluate {shlex.quote(str(config.data))} --model {model}")
+    print(f"predict:  interlace predict VIDEO --model {model}")
     return 0
 
 
@@ -30,26 +32,20 @@ def read_config(arguments: list[str]) -> TrainConfig:
         help="Published settings to start from; options given besides win. One of: " + ", ".join(RECIPES),
     )
     parser.add_class_arguments(TrainConfig, as_positional=True, as_group=False)
-    recipe = _recipe_name(arguments)
-    if recipe is not None:
-        _set_defaults(parser, recipe_overrides(recipe))
-    values = parser.instantiate(parser.parse_args(arguments))
+    explain(parser, "format", f"Format of the annotations: auto, {', '.join(FORMATS)}.")
+    arguments = with_underscores(arguments, parser)
+    values = parser.parse_args(arguments)
+    if values.recipe is not None:  # on the command line or in a config file
+        _set_defaults(parser, recipe_overrides(values.recipe))
+        values = parser.parse_args(arguments)
+    values = parser.instantiate(values)
     fields = {name: getattr(values, name) for name in TrainConfig.__dataclass_fields__}
     return TrainConfig(**fields)
 
 
-def _recipe_name(arguments: list[str]) -> str | None:
-    for position, word in enumerate(arguments):
-        if word == "--recipe" and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if word.startswith("--recipe="):
-            return word.removeprefix("--recipe=")
-    return None
-
-
 def _set_defaults(parser: Parser, overrides: dict[str, object]) -> None:
     for name, value in overrides.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name != "model_args":
             parser.set_defaults({f"{name}.{inner}": part for inner, part in value.items()})
         else:
             parser.set_defaults({name: value})

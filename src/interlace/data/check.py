@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import Progress
 
 from interlace.data import video
@@ -18,8 +21,9 @@ from interlace.data.check_report import CheckReport, ClipCheck
 from interlace.data.dataset import usable_frames
 from interlace.data.reader import OnError, VideoError, VideoReader
 
-_OUTLIER = 4  # times longer or shorter, larger or smaller than the median
-_FEWEST_FOR_OUTLIERS = 8  # of fewer clips none is an outlier
+_OUTLIER = 4  # times longer or shorter, larger or smaller than usual
+_FEWEST_FOR_OUTLIERS = 21  # of fewer clips none is an outlier
+_FEWEST_FOR_COMMON = 8  # of fewer clips nothing is common
 
 
 def check_videos(
@@ -106,7 +110,9 @@ def _in_parallel(
     pool = ThreadPoolExecutor(max(1, num_workers))
     try:
         results = pool.map(one, samples)
-        with Progress(disable=not progress, transient=True) as bar:
+        console = Console(stderr=True)
+        hidden = not (progress and console.is_terminal)
+        with Progress(console=console, disable=hidden, transient=True) as bar:
             return list(bar.track(results, total=len(samples), description="decoding"))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -119,29 +125,46 @@ def _num_cpus() -> int:
 def _common_oddities(checks: list[ClipCheck]) -> tuple[str, ...]:
     """What more than half of the clips share is no oddity of one of them."""
     counts = Counter(oddity for check in checks for oddity in check.odd)
-    is_few = len(checks) < _FEWEST_FOR_OUTLIERS
+    is_few = len(checks) < _FEWEST_FOR_COMMON
     return tuple(name for name, count in counts.items() if count > len(checks) / 2 and not is_few)
 
 
 def _mark_outliers(checks: list[ClipCheck]) -> list[ClipCheck]:
-    """Add a note to clips that are much longer, shorter, larger or smaller than the others."""
+    """Add a note to clips much longer, shorter, larger or smaller than usual in their class, or in all."""
     read = [check for check in checks if check.status != "unreadable"]
-    if len(read) < _FEWEST_FOR_OUTLIERS:
-        return checks
-    duration = sorted(check.duration_seconds for check in read)[len(read) // 2]
-    side = sorted(min(check.height, check.width) for check in read)[len(read) // 2]
+    classes = defaultdict(list)
+    for check in read:
+        classes[check.labels].append(check)
+    of_all = _usual(read)
+    usual = {
+        labels: _usual(clips) if len(clips) >= _FEWEST_FOR_OUTLIERS else of_all
+        for labels, clips in classes.items()
+    }
     marked = []
     for check in checks:
         if check.status != "unreadable":
-            own_side = min(check.height, check.width)
-            if not duration / _OUTLIER <= check.duration_seconds <= duration * _OUTLIER:
-                check = check.with_oddity(
-                    f"lasts {check.duration_seconds:.2f} s, the median {duration:.2f} s"
-                )
-            if not side / _OUTLIER <= own_side <= side * _OUTLIER:
-                check = check.with_oddity(f"{own_side} pixels on the short side, the median {side}")
+            seconds, side = usual[check.labels]
+            if _is_outlier(check.duration_seconds, seconds):
+                check = check.with_oddity(f"lasts {check.duration_seconds:.2f} s, usual are {seconds:.2f} s")
+            if _is_outlier(check.short_side, side):
+                check = check.with_oddity(f"short side {check.short_side}, usual is {side:.0f}")
         marked.append(check)
     return marked
+
+
+def _usual(clips: list[ClipCheck]) -> tuple[float, float]:
+    """Median duration and short side; nan if there are few clips or the middle half of them differs."""
+    if len(clips) < _FEWEST_FOR_OUTLIERS:
+        return math.nan, math.nan
+    middles = []
+    for values in ([clip.duration_seconds for clip in clips], [float(clip.short_side) for clip in clips]):
+        lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
+        middles.append(median if upper <= 2 * lower else math.nan)
+    return middles[0], middles[1]
+
+
+def _is_outlier(value: float | int, usual: float) -> bool:
+    return value * _OUTLIER < usual or value > usual * _OUTLIER  # never, if nothing is usual (nan)
 
 
 def _mark_duplicates(checks: list[ClipCheck]) -> list[ClipCheck]:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from rich import box
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -36,6 +36,11 @@ class ClipCheck:
     """Fewer frames than segments: frames are repeated in training."""
     odd: tuple[str, ...] = ()
     """What is unusual, but no mistake in itself."""
+
+    @property
+    def short_side(self) -> int:
+        """The smaller of height and width; 0 if nothing was read."""
+        return min(self.height, self.width)
 
     def with_oddity(self, oddity: str) -> ClipCheck:
         """The same with one more oddity."""
@@ -161,18 +166,26 @@ class CheckReport:
 
     def _tables(self) -> list[Table | Text]:
         parts: list[Table | Text] = []
-        rows = [clip for clip in self.clips if clip.problem or clip.short or clip.odd]
-        if rows:
-            folder = Path(os.path.commonpath([clip.path.parent for clip in rows]))
-            table = Table(title=f"clips to look at in {escape(str(folder))}")
-            table.add_column("clip", overflow="fold")
-            for name in ("frames", "size", "remarks"):
-                table.add_column(name)
-            for clip in rows:
-                path = clip.path.relative_to(folder) if folder.name else clip.path
-                size = f"{clip.width}x{clip.height}" if clip.height else ""
-                table.add_row(Text(str(path)), str(clip.num_frames), size, Text(self._remarks(clip)))
-            parts.append(table)
+        listed = [clip for clip in self.clips if clip.problem or clip.short or clip.odd]
+        if listed:
+            # Clips of a list file may lie anywhere, of which nothing is common.
+            common = os.path.commonpath([clip.path.parent for clip in listed])
+            folder = f"{common}{os.sep}" if Path(common).name else ""
+            parts.append(Text(f"clips to look at in {folder}" if folder else "clips to look at"))
+            if rows := [clip for clip in listed if clip.short or clip.odd]:
+                table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+                table.add_column("clip", overflow="fold")
+                table.add_column("frames", justify="right")
+                table.add_column("size", justify="right")
+                table.add_column("remarks")
+                for clip in rows:
+                    path, size = str(clip.path).removeprefix(folder), f"{clip.width}x{clip.height}"
+                    remarks = Text(self._remarks(clip).replace(folder, ""))
+                    table.add_row(Text(path), str(clip.num_frames), size, remarks)
+                parts.append(table)
+            for clip in [*self.damaged, *self.unreadable]:
+                problem = clip.problem.removeprefix(f"{clip.path}: ").removeprefix("damaged: ")
+                parts.append(Text(f"{str(clip.path).removeprefix(folder)}: {clip.status}: {problem}"))
         if self.classes:
             title = (
                 "classes"
@@ -187,6 +200,4 @@ class CheckReport:
         return [*parts, Text(str(self))]
 
     def _remarks(self, clip: ClipCheck) -> str:
-        problem = clip.problem.removeprefix(f"{clip.path}: ")
-        short = [f"fewer than {self.num_segments} frames"] if clip.short else []
-        return "; ".join([*([f"{clip.status}: {problem}"] if problem else []), *short, *clip.odd])
+        return "; ".join([*(["short"] if clip.short else []), *clip.odd])

@@ -22,6 +22,7 @@ from pathlib import Path
 import av
 import numpy as np
 from jaxtyping import UInt8
+from rich.console import Console
 from rich.progress import Progress
 
 from interlace.data.render_motion import MOTIONS
@@ -115,7 +116,7 @@ def render(
         size: Height and width in pixels, an even number of at least 32.
         seed: The same seed gives the same frames.
         num_workers: Threads; as many as there are cores if omitted.
-        progress: Show a progress bar.
+        progress: Show a progress bar, if stderr is a terminal.
 
     Raises:
         ValueError: ``output`` holds something else, or a number is out of range.
@@ -155,7 +156,11 @@ def render(
         jobs = [
             (split, motion, i) for split, count in counts.items() for i in range(count) for motion in MOTIONS
         ]
-        with ThreadPoolExecutor(num_workers or os.cpu_count()) as pool, Progress(disable=not progress) as bar:
+        console = Console(stderr=True)
+        with (
+            ThreadPoolExecutor(num_workers or os.cpu_count()) as pool,
+            Progress(console=console, disable=not (progress and console.is_terminal)) as bar,
+        ):
             twins = [
                 pool.submit(_write_twins, folder, split, motion, i, size, seed) for split, motion, i in jobs
             ]

@@ -6,10 +6,10 @@ import hashlib
 import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from interlace.data.annotations import AnnotationError, Annotations, Sample, detect_format, read_annotations
 from interlace.data.annotations.kinetics import splits_in
@@ -62,11 +62,11 @@ def read_splits(
             root, file, format=format, labels=labels, split=split, classes=classes, missing=missing
         )
 
-    train_file, val_file = _find_files(root, train, val)
+    train_file, val_file = find_split_files(root, train, val)
     if val_file is not None:
         training = read(train_file)
         validation = read(val_file, classes=training.classes)
-    elif _holds_both(train_file or root, format):
+    elif holds_both(train_file or root, format):
         training = read(train_file, "train")
         validation = read(train_file, "val", training.classes)
     else:
@@ -77,7 +77,9 @@ def read_splits(
     return training, validation
 
 
-def _find_files(root: Path, train: Path | None, val: Path | None) -> tuple[Path | None, Path | None]:
+def find_split_files(
+    root: Path, train: Path | None = None, val: Path | None = None
+) -> tuple[Path | None, Path | None]:
     """Where the two splits stand; None for a split that has no file or folder of its own."""
     if not root.is_dir():
         raise AnnotationError(f"{root}: there is no such folder; give the folder of the videos")
@@ -97,7 +99,8 @@ def _find_files(root: Path, train: Path | None, val: Path | None) -> tuple[Path 
     return None, None
 
 
-def _holds_both(file: Path, format: str) -> bool:
+def holds_both(file: Path, format: str = "auto") -> bool:
+    """Whether a file says of each clip to which split it belongs."""
     found = detect_format(file) if format == "auto" else format
     return found == "hmdb51" or (found == "kinetics" and {"train", "val"} <= splits_in(file))
 
@@ -149,6 +152,55 @@ def _rank(sample: Sample, seed: int, root: Path | None) -> bytes:
         path = path.relative_to(root)
     name = f"{seed} {path.as_posix()} {sample.start_seconds} {sample.end_seconds}"
     return hashlib.blake2b(name.encode()).digest()
+
+
+def clip_hashes(annotations: Annotations, root: Path) -> list[str]:
+    """A short hash of each clip's path below ``root`` and of its bounds: the same wherever the folder lies.
+
+    Ten hexadecimal digits: a million clips against ten thousand others meet by chance once in a hundred times.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from interlace.data.annotations import Annotations, Sample
+        >>> from interlace.data.splits import clip_hashes
+        >>> clips = [Annotations((Sample(Path(root, "a.mp4"), (0,)),), ("run",), "") for root in ("x", "y")]
+        >>> clip_hashes(clips[0], Path("x")) == clip_hashes(clips[1], Path("y"))
+        True
+    """
+    folder = os.path.abspath(root)  # noqa: PTH100 - a million clips, no look at the disk
+    hashes = []
+    for sample in annotations.samples:
+        path = _key(sample)
+        if path.startswith(folder + os.sep):
+            path = path[len(folder) + 1 :].replace(os.sep, "/")
+        name = f"{path} {sample.start_seconds} {sample.end_seconds}"
+        hashes.append(hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10])
+    return hashes
+
+
+def trained_on(
+    annotations: Annotations, training: Collection[Mapping[str, Any]], root: Path | None = None
+) -> list[int]:
+    """Indices of the clips that networks were trained on, by what their cards say of their training.
+
+    A clip is known by its path below ``root``, and below the folder that training had.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from interlace.data.annotations import Annotations, Sample
+        >>> from interlace.data.splits import clip_hashes, trained_on
+        >>> clips = Annotations((Sample(Path("x/a.mp4"), (0,)), Sample(Path("x/b.mp4"), (0,))), ("run",), "")
+        >>> card = {"data": "/before", "clips": clip_hashes(clips, Path("x"))[1:]}
+        >>> trained_on(clips, [card], Path("x"))
+        [1]
+    """
+    found: set[int] = set()
+    for card in training:
+        seen = set(card.get("clips", ()))
+        roots = [*([] if root is None else [root]), *([Path(card["data"])] if "data" in card else [])]
+        for folder in roots if seen else ():
+            found.update(i for i, name in enumerate(clip_hashes(annotations, folder)) if name in seen)
+    return sorted(found)
 
 
 def _keep_every_class_in_training(annotations: Annotations, held: set[int]) -> None:

@@ -30,6 +30,8 @@ def open_track(path: Path, num_threads: int) -> tuple[InputContainer, VideoStrea
     try:
         # "file:" keeps FFmpeg from taking a colon in the name for a network protocol.
         container = av.open(f"file:{path}")
+    except av.error.InvalidDataError as error:
+        raise VideoError(f"{path}: not a video that FFmpeg can read; replace the file") from error
     except DECODER_ERRORS as error:
         raise VideoError(
             f"{path}: not a video that FFmpeg can read ({error_text(error)}); replace the file"
@@ -49,7 +51,7 @@ def describe_tracks(container: InputContainer, stream: VideoStream) -> list[str]
     for kind, tracks in (("video", container.streams.video), ("audio", container.streams.audio)):
         if len(tracks) > 1:
             default = stream if kind == "video" else container.streams.best("audio") or tracks[0]
-            notes.append(f"{len(tracks)} {kind} tracks: the default one is used (stream {default.index})")
+            notes.append(f"{len(tracks)} {kind} tracks, stream {default.index} is used")
     if stream.metadata.get("alpha_mode") == "1":
         notes.append("the alpha channel is dropped")
     return notes

@@ -87,7 +87,7 @@ class VideoFile(VideoReader):
         nominal = 1 / float(rate) if rate else 1 / 25
         if index.pts is None or stream.time_base is None:
             self.pts_seconds = torch.arange(self.num_frames, dtype=torch.float64) * nominal
-            self.notes.append(f"no usable timestamps: frames are taken as {1 / nominal:.3g} a second")
+            self.notes.append(f"no usable timestamps, taken as {1 / nominal:.3g} frames a second")
             last = nominal
         else:
             tick = float(stream.time_base)
@@ -134,8 +134,8 @@ class VideoFile(VideoReader):
             matrix = display_matrix(frame)
             self._swaps_sides = swaps_sides(matrix)
             if matrix is not None and (matrix[0, 0] <= 0 or matrix[1, 1] <= 0):
-                turn = f"by {-frame.rotation % 360} degrees" if frame.rotation else "by mirroring"
-                self._note(f"stored turned: frames are made upright {turn}")
+                turn = f"turned by {-frame.rotation % 360} degrees" if frame.rotation else "mirrored"
+                self._note(f"{turn}, made upright")
             if any(component.is_alpha for component in frame.format.components):
                 self._note("the alpha channel is dropped")
         if (frame.width, frame.height) != self._size:

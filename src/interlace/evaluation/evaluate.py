@@ -13,8 +13,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from interlace.checkpoints import load_checkpoint
+from interlace.checkpoints import ModelCard, load_checkpoint
 from interlace.data.annotations import Annotations
+from interlace.data.splits import trained_on
 from interlace.devices import choose_device
 from interlace.evaluation.checks import check_finite, check_members, checked_weights
 from interlace.evaluation.loop import ScoredBatch, score_clips
@@ -39,6 +40,8 @@ def evaluate(
     precision: Literal["32", "bf16"] = "32",
     on_error: Literal["raise", "skip"] = "raise",
     frame_template: str | None = None,
+    num_segments: int | None = None,
+    data_root: Path | None = None,
     output: Path | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -60,7 +63,10 @@ def evaluate(
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: 32, or bf16 for mixed arithmetic.
         on_error: raise at a video that cannot be read, or skip it; skipped and damaged ones are listed.
-        frame_template: template of frame files, where videos are folders of pictures.
+        frame_template: template of frame files, where videos are folders of pictures; by default training's.
+        num_segments: frames that the networks see in a clip; by default as many as in training.
+        data_root: folder of the clips; by paths below it, clips that a checkpoint was trained on are counted
+            and noted in the report. Without it only those that still lie where they were are known.
         output: the folder to write; by default evaluation-PROTOCOL beside the first checkpoint. Files of the
             same evaluation (same weights, clips, protocol) are replaced, those of another one are an error.
         overwrite: replace the files of another evaluation too.
@@ -81,16 +87,25 @@ def evaluate(
     protocol = replace(protocol, average=average or protocol.average)
     paths = [Path(path) for path in checkpoints]
     shares = checked_weights(weights, len(paths))
-    members = [load_checkpoint(path) for path in paths]
+    members = [load_checkpoint(path, num_segments=num_segments) for path in paths]
     check_members(paths, [card for _, card in members], annotations)
     target = choose_device(device)
+    not_new = len(trained_on(annotations, [card.training for _, card in members], data_root))
+    told_segments = {} if num_segments is None else {"num_segments": num_segments}
     details: dict[str, Any] = {
         "average": protocol.average,
-        "views": {"num_clips": protocol.num_clips, "crops": protocol.crops},
+        "views": {"num_clips": protocol.num_clips, "crops": protocol.crops, **told_segments},
         "checkpoints": [
-            {"path": str(path), "sha256": file_sha256(path), "weight": share, "model": card.model}
+            {
+                "path": str(path),
+                "sha256": file_sha256(path),
+                "weight": share,
+                "model": card.model,
+                "num_segments": card.sampling["num_segments"],
+            }
             for path, share, (_, card) in zip(paths, shares, members, strict=True)
         ],
+        "num_trained_on": not_new,
         "data": annotations.source,
         "data_sha256": clips_sha256(annotations),
         "num_classes": len(annotations.classes),
@@ -100,9 +115,10 @@ def evaluate(
         "batch_size": batch_size,
         **provenance(),
     }
-    output = claim_folder(
-        output or paths[0].parent / f"evaluation-{protocol.name}", protocol.name, details, overwrite=overwrite
-    )
+    name = f"evaluation-{protocol.name}" + ("" if num_segments is None else f"-{num_segments}segments")
+    output = claim_folder(output or paths[0].parent / name, protocol.name, details, overwrite=overwrite)
+    notes = [trained_note(not_new, len(annotations))] if not_new else []
+    notes += _resampled_notes(paths, [card for _, card in members], num_segments)
     tally = _Tally(annotations, protocol, shares, multi_label=members[0][1].multi_label)
     try:
         for number, (path, (model, card)) in enumerate(zip(paths, members, strict=True)):
@@ -139,13 +155,40 @@ def evaluate(
         protocol=protocol.name,
         metrics=scores.measure(),
         num_clips=len(scores.samples),
-        skipped=tally.with_paths(tally.errors),
+        skipped=(
+            *tally.with_paths(tally.errors),
+            *((str(path), "it is not on disk") for path in annotations.missing),
+        ),
         damaged=tally.with_paths(tally.notes),
         output=output,
-        details={**details, "notes": scores.notes(), "seconds": round(time.monotonic() - started, 2)},
+        details={
+            **details,
+            "notes": [*notes, *scores.notes()],
+            "seconds": round(time.monotonic() - started, 2),
+        },
     )
     write_report(output, report, scores)
     return report
+
+
+def trained_note(not_new: int, num_clips: int) -> str:
+    """What to say where clips are scored that a network was trained on."""
+    return f"{not_new} of {num_clips} clips were trained on: the numbers say nothing about new clips"
+
+
+def _resampled_notes(
+    paths: Sequence[Path], cards: Sequence[ModelCard], num_segments: int | None
+) -> list[str]:
+    """Which networks see another number of frames than in training, and that TIN is changed by it."""
+    notes = []
+    for path, card in zip(paths, cards, strict=True):
+        trained = card.training.get("num_segments")
+        if num_segments is not None and trained not in (None, num_segments):
+            resampled = (
+                "; its offset layers were resampled along time" if card.model.startswith("tin_") else ""
+            )
+            notes.append(f"{path}: trained on {trained} frames a clip, sees {num_segments} here{resampled}")
+    return notes
 
 
 class _Tally:

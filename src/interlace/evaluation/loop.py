@@ -82,7 +82,7 @@ def score_clips(
         card.preprocessing["image_size"],
         on_error=on_error,
         color=card.preprocessing["color"],
-        frame_template=frame_template,
+        frame_template=frame_template or card.preprocessing.get("frame_template"),
     )
     loader = DataLoader(
         dataset,

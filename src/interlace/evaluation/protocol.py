@@ -68,6 +68,12 @@ PROTOCOLS: dict[str, Protocol] = {
             doc="One frame from the middle of each segment, centre crop: the efficient protocol.",
         ),
         Protocol(
+            "1clip-10crop",
+            num_clips=1,
+            crops="ten",
+            doc="One frame from the middle of each segment, four corners and the centre, also mirrored.",
+        ),
+        Protocol(
             "2clip-3crop",
             num_clips=2,
             crops="three",
@@ -89,7 +95,8 @@ PROTOCOLS: dict[str, Protocol] = {
             "10clip-full-res",
             num_clips=10,
             crops="full",
-            doc="Ten clips spread over the video, three squares of the short side: Kinetics as released.",
+            doc="Ten clips spread over the video, three squares of the whole short side: Kinetics as released, "
+            "for a network trained with dense sampling.",
         ),
     )
 }

@@ -30,7 +30,8 @@ VIEWS_PER_FORWARD = 8
 class Recognizer:
     """A network with all that it needs to read a file: sampling, preprocessing, labels, device.
 
-    Attributes: ``model`` (the network, in eval mode), ``card`` (what the checkpoint says of it), ``device``.
+    Attributes: ``model`` (the network, in eval mode), ``card`` (what the checkpoint says of it), ``device``,
+    ``frame_template`` (of pictures in folders; training's unless given), ``path`` (of the checkpoint).
 
     Example:
         >>> import torch
@@ -49,11 +50,19 @@ class Recognizer:
     """
 
     def __init__(
-        self, model: VideoClassifier, card: ModelCard, *, device: str | torch.device = "auto"
+        self,
+        model: VideoClassifier,
+        card: ModelCard,
+        *,
+        device: str | torch.device = "auto",
+        frame_template: str | None = None,
+        path: Path | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
         self.card = card
+        self.path = path
+        self.frame_template = frame_template or card.preprocessing.get("frame_template")
         self.sampling = sampling_from_dict(card.sampling)
         self.preprocess = Preprocess(card.preprocessing["mean"], card.preprocessing["std"]).to(self.device)
 
@@ -104,13 +113,26 @@ class Recognizer:
 
     def open(self, path: str | Path) -> VideoReader:
         """Open a file or a folder of frames as this network reads it, lenient with damaged frames."""
-        return video_files.open(path, color=self.card.preprocessing.get("color", "rgb"), on_error="skip")
+        return video_files.open(
+            path,
+            color=self.card.preprocessing.get("color", "rgb"),
+            on_error="skip",
+            frame_template=self.frame_template,
+        )
 
     @torch.inference_mode()
     def logits(self, views: UInt8[Tensor, "V T C H W"]) -> Float[Tensor, "V K"]:
-        """The network's answer to each view, on the CPU."""
+        """The network's answer to each view, on the CPU; ValueError if it is not finite."""
         parts = views.split(VIEWS_PER_FORWARD)
-        return torch.cat([self.model(self.preprocess(part.to(self.device))).cpu().double() for part in parts])
+        logits = torch.cat(
+            [self.model(self.preprocess(part.to(self.device))).cpu().double() for part in parts]
+        )
+        if not logits.isfinite().all():
+            raise ValueError(
+                f"{self.path or self.card.model}: the network gives numbers that are not finite; it diverged "
+                "in training: train it again with a lower learning rate"
+            )
+        return logits
 
     def probabilities(self, logits: Float[Tensor, "*views K"]) -> Float[Tensor, "*views K"]:
         """Softmax over the classes; a sigmoid for each where a clip may have several labels."""
@@ -184,12 +206,22 @@ class Recognizer:
         return f"Recognizer({self.card.model}, {len(self.card.labels)} labels, {self.device})"
 
 
-def load(path: str | Path, *, device: str | torch.device = "auto") -> Recognizer:
+def load(
+    path: str | Path,
+    *,
+    device: str | torch.device = "auto",
+    num_segments: int | None = None,
+    frame_template: str | None = None,
+) -> Recognizer:
     """Read a checkpoint that ``interlace train`` wrote; nothing else is needed.
 
     Args:
         path: The ``.safetensors`` file.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        num_segments: Frames that the network sees in a clip; by default as many as in training. TIN's offset
+            layers are then resampled along time.
+        frame_template: Names of the pictures where videos are folders, e.g. ``img_{:05d}.jpg``; by default
+            training's.
 
     Raises:
         ValueError: there is no such file, or it was not written by ``interlace``, or the device is not there.
@@ -207,7 +239,8 @@ def load(path: str | Path, *, device: str | torch.device = "auto") -> Recognizer
             f"{path}: no such checkpoint; `interlace train` leaves best.safetensors in its output"
         )
     target = choose_device(device)
-    return Recognizer(*load_checkpoint(path), device=target)
+    model, card = load_checkpoint(path, num_segments=num_segments)
+    return Recognizer(model, card, device=target, frame_template=frame_template, path=path)
 
 
 def predict(path: str | Path, *, model: str | Path | Recognizer, top_k: int = 5) -> Prediction:
@@ -245,4 +278,5 @@ def short_note(num_frames: int, num_segments: int) -> tuple[str, ...]:
     """What to say of a video with fewer frames than segments."""
     if num_frames >= num_segments:
         return ()
-    return (f"{num_frames} frames for {num_segments} segments: frames are repeated",)
+    frames = "1 frame" if num_frames == 1 else f"{num_frames} frames"
+    return (f"{frames} for {num_segments} segments: frames are repeated",)

@@ -100,6 +100,8 @@ def create_model(
         torch.Size([2, 5])
     """
     method, backbone = parse_name(name)
+    if num_classes < 1 or num_segments < 1:
+        raise ValueError(f"num_classes={num_classes} and num_segments={num_segments} must be at least 1")
     network = METHODS[method](
         backbone, num_segments=num_segments, pretrained=pretrained is True, in_chans=in_chans, **kwargs
     )

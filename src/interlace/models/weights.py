@@ -40,6 +40,12 @@ def load_backbone_weights(model: VideoClassifier, path: str | Path) -> None:
     missing = sorted(expected.keys() - state.keys() - optional - {"head.weight", "head.bias"})
     left_over = sorted(state.keys() - expected.keys())
     misfits = [k for k in sorted(state.keys() & expected.keys()) if state[k].shape != expected[k].shape]
+    if misfits and not missing and not left_over and all(_depends_on_length(key) for key in misfits):
+        raise WeightsError(
+            f"{path}: weights of {model.builder} for clips of another number of frames than "
+            f"num_segments={model.num_segments}; build the network with theirs, load them, and convert it with "
+            "interlace.models.with_num_segments"
+        )
     for what, keys in (("lacks", missing), ("has unknown", left_over), ("has other sizes of", misfits)):
         if keys:
             raise WeightsError(
@@ -47,6 +53,11 @@ def load_backbone_weights(model: VideoClassifier, path: str | Path) -> None:
                 f"e.g. {', '.join(keys[:3])}"
             )
     model.load_state_dict(state, strict=False)
+
+
+def _depends_on_length(key: str) -> bool:
+    """TIN's layers over the T frames of a clip."""
+    return ".offset_net.fc1." in key or ".offset_net.fc2." in key
 
 
 def _with_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -94,6 +94,7 @@ class TemporalInterlace(nn.Module):
         initial_offset: float = 0.5,
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.num_segments = num_segments
         self.fold = channels // shift_div
         self.mirrored = mirrored
@@ -121,6 +122,14 @@ class TemporalInterlace(nn.Module):
         v = interlace(u, offset, weight)
         return torch.cat([clip_to_frames(v), frames[:, self.fold :]], dim=1)
 
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        return (
+            f"{self.channels}, fold={self.fold}, num_segments={self.num_segments}, "
+            f"num_groups={self.weight_net.conv.out_channels}, mirrored={self.mirrored}, "
+            f"offset_range={self.offset_net.offset_range}"
+        )
+
     @torch.no_grad()
     def resampled_state(self, num_segments: int) -> dict[str, Tensor]:
         """The weights for clips of another length: fc1 and fc2 resampled along time, the rest as it is.
@@ -141,9 +150,10 @@ class TemporalInterlace(nn.Module):
 
 def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
     """An offset wants more than the 8 bits of bfloat16, so the two tiny nets keep their precision."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()  # "meta", where costs are counted
+    if device_type == "meta":  # where costs are counted; it has no autocast
+        return nullcontext()
+    # torch.amp.is_autocast_available would be the question to ask, but torch 2.11 cannot compile it.
+    return torch.autocast(device_type, enabled=False)
 
 
 def _interpolation(source: int, target: int) -> Float[Tensor, "target source"]:

@@ -24,7 +24,7 @@ class TemporalShift(nn.Module):
         mode: bidirectional, or causal (the past only).
 
     Raises:
-        ValueError: a fold has no channels.
+        ValueError: fold_div leaves no channel to shift or asks for more than there are, or the mode is unknown.
 
     Example:
         >>> import torch
@@ -41,8 +41,15 @@ class TemporalShift(nn.Module):
         mode: Literal["bidirectional", "causal"] = "bidirectional",
     ) -> None:
         super().__init__()
+        if mode not in ("bidirectional", "causal"):
+            raise ValueError(f"mode {mode!r} is unknown; it is 'bidirectional' or 'causal'")
         if fold_div > channels:
             raise ValueError(f"{channels} channels // fold_div={fold_div} leaves no channel to shift")
+        if fold_div < (2 if mode == "bidirectional" else 1):
+            raise ValueError(
+                f"fold_div={fold_div} shifts more channels than there are; it is at least 2 (causal: 1)"
+            )
+        self.channels = channels
         self.num_segments = num_segments
         self.fold_div = fold_div
         self.mode: Literal["bidirectional", "causal"] = mode
@@ -54,4 +61,6 @@ class TemporalShift(nn.Module):
 
     def extra_repr(self) -> str:
         """What `print` shows."""
-        return f"num_segments={self.num_segments}, fold_div={self.fold_div}, mode={self.mode!r}"
+        return (
+            f"{self.channels}, num_segments={self.num_segments}, fold_div={self.fold_div}, mode={self.mode!r}"
+        )

@@ -15,6 +15,9 @@ def fixed_batch_norms(model: nn.Module, policy: BatchNormPolicy) -> list[nn.Batc
     Only those over pictures (``BatchNorm2d``) are meant. The zero-initialised batch norm of a non-local block
     is a ``BatchNorm3d``; fixing it would leave the block at zero for ever.
 
+    Raises:
+        ValueError: the policy is to fix some and the network has none.
+
     Example:
         >>> from torch import nn
         >>> from interlace.training.batch_norm import fixed_batch_norms
@@ -23,6 +26,11 @@ def fixed_batch_norms(model: nn.Module, policy: BatchNormPolicy) -> list[nn.Batc
         True
     """
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if policy != "train" and not norms:
+        raise ValueError(
+            f"optim.batch_norm={policy}: the network has no batch norm over pictures (BatchNorm2d); "
+            "use optim.batch_norm=train"
+        )
     return {"train": [], "partial": norms[1:], "frozen": norms}[policy]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from interlace.training.ranges import at_least_one, below_one, not_negative, part, require
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -30,6 +32,14 @@ class AugmentConfig:
     """Beta parameter of mixup between clips; 0 is off."""
     cutmix: float = 0.0
     """Beta parameter of cutmix between clips (the same box on every frame); 0 is off."""
+
+    def __post_init__(self) -> None:
+        require(self, "augment.", "above 0 and up to 1", part, "crop_scales", "crop_area")
+        require(self, "augment.", "0 or more", not_negative, "color_jitter", "mixup", "cutmix")
+        if not self.crop_scales:
+            raise ValueError("augment.crop_scales=() must hold a number or more")
+        if self.crop_area[0] > self.crop_area[1]:
+            raise ValueError(f"augment.crop_area={self.crop_area}: the smaller number comes first")
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,18 @@ class OptimConfig:
     batch_norm: Literal["train", "partial", "frozen"] = "train"
     """partial: all batch norms but the first keep their statistics and scale (as in TSN); frozen: all do."""
 
+    def __post_init__(self) -> None:
+        require(self, "optim.", "1 or more", at_least_one, "base_batch_size", "accumulate")
+        require(self, "optim.", "0 or more and below 1", below_one, "momentum")
+        require(self, "optim.", "0 or more", not_negative, "weight_decay", "warmup_epochs", "clip_gradient")
+        require(self, "optim.", "0 or more", not_negative, "bias_lr_factor", "head_lr_factor", "step_epochs")
+        require(self, "optim.", "from 0 to 1", lambda number: 0 <= number <= 1, "warmup_factor")
+        require(self, "optim.", "above 0 and up to 1", part, "step_factor")
+        if self.schedule == "steps" and not self.step_epochs:
+            raise ValueError("optim.schedule=steps needs optim.step_epochs, e.g. [20, 40]")
+        if self.nesterov and not self.momentum:
+            raise ValueError("optim.nesterov=True needs optim.momentum above 0")
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -74,6 +96,9 @@ class LossConfig:
     """Part of the probability that is spread over all classes."""
     class_balance: Literal["none", "sampler", "weights"] = "none"
     """sampler: rare classes are drawn more often; weights: their loss counts more."""
+
+    def __post_init__(self) -> None:
+        require(self, "loss.", "0 or more and below 1", below_one, "label_smoothing")
 
 
 @dataclass(frozen=True)
@@ -102,6 +127,13 @@ class TrainerConfig:
     """Use deterministic kernels on a GPU (slower). A CPU run repeats bit for bit without it."""
     max_steps: int = -1
     """Stop after this many updates; -1 is no limit."""
+
+    def __post_init__(self) -> None:
+        require(self, "trainer.", "1 or more", at_least_one, "devices", "num_nodes", "validate_every")
+        require(self, "trainer.", "0 or more", not_negative, "num_workers", "early_stopping")
+        require(self, "trainer.", "0 or more", not_negative, "checkpoint_minutes")
+        require(self, "trainer.", "0 or more and below 1", below_one, "ema_decay")
+        require(self, "trainer.", "-1, or 1 or more", lambda number: number == -1 or number >= 1, "max_steps")
 
 
 @dataclass(frozen=True)
@@ -162,3 +194,11 @@ class TrainConfig:
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
     trainer: TrainerConfig = TrainerConfig()
+
+    def __post_init__(self) -> None:
+        require(self, "", "1 or more", at_least_one, "batch_size", "epochs", "num_segments")
+        require(self, "", "1 or more", at_least_one, "frame_stride")
+        require(self, "", "16 or more", lambda number: number >= 16, "image_size")
+        require(self, "", "above 0", lambda number: number > 0, "lr")
+        require(self, "", "0 or more and below 1", below_one, "dropout")
+        require(self, "", "above 0 and below 1", lambda number: 0 < number < 1, "val_fraction")

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from interlace.files import whole_file
+from interlace.training.loss import diverged
 
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -117,12 +118,9 @@ class EpochLog(Callback):
         self._began = time.monotonic()
 
     def _require_finite(self, trainer: Trainer) -> None:
-        loss, epoch = float(self.loss_sum), trainer.current_epoch + 1
+        loss = float(self.loss_sum)
         if not math.isfinite(loss):
-            raise ValueError(
-                f"the training loss is {loss} in epoch {epoch}; lower --lr, "
-                "or use more optim.warmup_epochs, and start again"
-            )
+            raise diverged(f"the training loss is {loss}", trainer.current_epoch)
 
     def _line(self, trainer: Trainer, row: dict[str, int | float], seconds: float) -> str:
         epochs = int(trainer.max_epochs or 1)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sized
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -105,6 +106,10 @@ class TrainLoader:
         self.epoch = epoch
         self.batches_done = 0
 
+    def close(self) -> None:
+        """End the processes that decode."""
+        stop_workers(self._loader)
+
     def state_dict(self) -> dict[str, int]:
         """Where the loader stands."""
         return {"epoch": self.epoch, "batches_done": self.batches_done}
@@ -148,6 +153,17 @@ def worker_arguments(num_workers: int, *, pin_memory: bool) -> dict[str, Any]:
     if num_workers > 0:
         arguments |= {"persistent_workers": True, "prefetch_factor": 2, "worker_init_fn": begin_worker}
     return arguments
+
+
+def stop_workers(loader: DataLoader[Any]) -> None:
+    """End a loader's processes now.
+
+    PyTorch ends them with the last reference to the loader, and the training loop, the module and the traceback
+    of an error all hold some.
+    """
+    iterator, loader._iterator = loader._iterator, None
+    if iterator is not None:
+        iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
 def begin_worker(worker: int) -> None:
@@ -199,12 +215,18 @@ class ClipData(LightningDataModule):
         self.collate = collate
         self.sample_weights = sample_weights
         self.pin_memory = pin_memory
+        self._close: list[Callable[[], None]] = []
+
+    def close(self) -> None:
+        """End the processes of all loaders that were made."""
+        while self._close:
+            self._close.pop()()
 
     def train_dataloader(self) -> TrainLoader:
         """Batches of this device; the ranks together see every clip of the epoch's order."""
         rank, world_size = self._place()
         order = EpochSampler(len(self.train_dataset), self.seed, self.sample_weights, world_size, rank)
-        return TrainLoader(
+        loader = TrainLoader(
             self.train_dataset,
             order,
             batch_size=self.batch_size,
@@ -214,18 +236,22 @@ class ClipData(LightningDataModule):
             world_size=world_size,
             pin_memory=self.pin_memory,
         )
+        self._close.append(loader.close)
+        return loader
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Every clip of this device's part, in order."""
         rank, world_size = self._place()
         part: Dataset[Any] = Subset(self.val_dataset, range(rank, len(self.val_dataset), world_size))  # type: ignore[arg-type]
-        return DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             part,
             batch_size=self.batch_size,
             collate_fn=self.collate,
             generator=torch.Generator().manual_seed(self.seed),
             **worker_arguments(self.num_workers, pin_memory=self.pin_memory),
         )
+        self._close.append(partial(stop_workers, loader))
+        return loader
 
     def _place(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -47,6 +47,23 @@ def classification_loss(
     return F.binary_cross_entropy_with_logits(logits, target, weight=weights)
 
 
+def diverged(found: str, epoch: int) -> ValueError:
+    """The error of a run that has come off the rails.
+
+    Args:
+        found: what was seen.
+        epoch: counted from 0.
+
+    Example:
+        >>> from interlace.training.loss import diverged
+        >>> print(diverged("the training loss is nan", epoch=0))
+        the training loss is nan in epoch 1; lower --lr, or use more optim.warmup_epochs, and start again
+    """
+    return ValueError(
+        f"{found} in epoch {epoch + 1}; lower --lr, or use more optim.warmup_epochs, and start again"
+    )
+
+
 def balanced_class_weights(counts: list[int]) -> Float[Tensor, " K"]:
     """Weights with which every class counts the same and the mean over the clips is one.
 

@@ -19,7 +19,7 @@ from interlace.data.seed import mixed_seed
 from interlace.training.batch_norm import BatchNormPolicy, fix_batch_norms
 from interlace.training.ema import AveragedModel
 from interlace.training.loader import TrainLoader
-from interlace.training.loss import soft_targets
+from interlace.training.loss import diverged, soft_targets
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Mix = Callable[[Tensor, Tensor, random.Random], tuple[Tensor, Tensor]]
@@ -70,6 +70,7 @@ class ClassificationModule(LightningModule):
         self.seed = seed
         self.val_loss = MeanMetric()
         self.val_metrics = validation_metrics(num_classes, multi_label=multi_label)
+        self.multi_label = multi_label
         self.train()
 
     @property
@@ -113,20 +114,39 @@ class ClassificationModule(LightningModule):
             self.averaged.update(self.model)
 
     def validation_step(self, batch: dict[str, Any]) -> None:
-        """Score one batch; a batch of which no video could be read has no pixels."""
+        """Score one batch; a batch of which no video could be read has no pixels.
+
+        Raises:
+            ValueError: the scores or their loss are not finite.
+        """
         if "views" not in batch:
             return
         logits = self.evaluated_model(self.frames(batch["views"][:, 0])).float()
         target = soft_targets(batch["label"], self.num_classes)
-        self.val_loss.update(self.loss(logits, target), weight=len(logits))
-        self.val_metrics.update(logits, batch["label"].long())
+        loss = self.loss(logits, target)
+        if not torch.isfinite(torch.cat([logits.flatten(), loss.flatten()])).all():
+            raise diverged(f"validation gives a loss of {float(loss)}", self.current_epoch)
+        self.val_loss.update(loss, weight=len(logits))
+        # torchmetrics takes a batch for probabilities if all of its numbers happen to lie between 0 and 1.
+        scores = logits.sigmoid() if self.multi_label else logits
+        self.val_metrics.update(scores, batch["label"].long())
 
     def on_validation_epoch_end(self) -> None:
-        """Metrics over all clips of all devices, in percent."""
+        """Metrics over all clips of all devices, in percent.
+
+        Raises:
+            ValueError: there was nothing to measure.
+        """
         values = {"val_loss": self.val_loss.compute()}
         values |= {name: 100 * value for name, value in self.val_metrics.compute().items()}
         self.val_loss.reset()
         self.val_metrics.reset()
+        unknown = [name for name, value in values.items() if not torch.isfinite(value)]
+        if unknown:
+            raise ValueError(
+                f"validation gives no {', '.join(unknown)}: none of its clips could be read, or none has a "
+                "label; check the files with `interlace check`, or name others with --val"
+            )
         self.log_dict({name: value.float() for name, value in values.items()}, prog_bar=True)
 
     def configure_optimizers(self) -> Any:

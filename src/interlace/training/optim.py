@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from timm.layers.grn import GlobalResponseNorm
 from torch import nn
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, GlobalResponseNorm)
 
 
 def parameter_groups(

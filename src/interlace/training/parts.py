@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
+from interlace.data.annotations.read import find_file
 from interlace.data.dataset import Sampling, TrainDataset, ViewDataset, collate
 from interlace.data.epoch_sampler import balanced_weights
 from interlace.data.flip import FlipRule
 from interlace.data.sampling import DenseSampling, SegmentSampling
+from interlace.data.splits import clip_hashes
 from interlace.data.transforms import Preprocess, train_transform
 from interlace.models.classifier import VideoClassifier
 from interlace.provenance import commit
@@ -66,7 +69,7 @@ def make_module(config: TrainConfig, model: VideoClassifier, train_set: Annotati
             class_weights=weights,
         ),
         mix=partial(mix_clips, mixup=config.augment.mixup, cutmix=config.augment.cutmix),
-        make_optimizer=partial(make_optimizer, config=config),
+        make_optimizer=partial(make_optimizer, config=config, num_clips=len(train_set)),
         lr_factor=lr_factor,
         num_classes=len(train_set.classes),
         multi_label=train_set.multi_label,
@@ -76,12 +79,12 @@ def make_module(config: TrainConfig, model: VideoClassifier, train_set: Annotati
     )
 
 
-def make_optimizer(model: nn.Module, *, config: TrainConfig) -> torch.optim.SGD:
+def make_optimizer(model: nn.Module, *, config: TrainConfig, num_clips: int) -> torch.optim.SGD:
     """SGD with the learning rate scaled to the batch."""
     optim = config.optim
     groups = parameter_groups(
         model,
-        lr=scaled_learning_rate(config.lr, clips_per_update(config), optim.base_batch_size),
+        lr=scaled_learning_rate(config.lr, clips_per_update(config, num_clips), optim.base_batch_size),
         weight_decay=optim.weight_decay,
         bias_lr_factor=optim.bias_lr_factor,
         head_lr_factor=optim.head_lr_factor,
@@ -95,10 +98,14 @@ def steps_per_epoch(config: TrainConfig, num_clips: int) -> int:
     return math.ceil(batches_per_epoch(num_clips, config.batch_size, processes) / config.optim.accumulate)
 
 
-def clips_per_update(config: TrainConfig) -> int:
-    """Clips whose gradients make one update, all devices and accumulated steps counted."""
-    trainer = config.trainer
-    return config.batch_size * config.optim.accumulate * trainer.devices * trainer.num_nodes
+def clips_per_update(config: TrainConfig, num_clips: int) -> int:
+    """Clips whose gradients make one update, all devices and accumulated steps counted.
+
+    An update ends with the epoch, so it never has more clips than there are.
+    """
+    processes = config.trainer.devices * config.trainer.num_nodes
+    batches = min(config.optim.accumulate, batches_per_epoch(num_clips, config.batch_size, processes))
+    return min(config.batch_size * processes * batches, num_clips)
 
 
 def make_data(
@@ -150,6 +157,7 @@ def make_card(config: TrainConfig, model: VideoClassifier, train_set: Annotation
         "mean": list(model.mean),
         "std": list(model.std),
         "color": config.color,
+        "frame_template": config.frames,
     }
     return ModelCard(
         model=model.builder,
@@ -164,15 +172,22 @@ def make_card(config: TrainConfig, model: VideoClassifier, train_set: Annotation
             "data": str(config.data.resolve()),
             # What `interlace evaluate` needs to find the same validation clips again.
             "split": {
-                "train": None if config.train is None else str(config.train),
-                "val": None if config.val is None else str(config.val),
+                "train": _found(config.train, config.data),
+                "val": _found(config.val, config.data),
                 "format": config.format,
-                "labels": None if config.labels is None else str(config.labels),
+                "labels": _found(config.labels, config.data),
                 "val_fraction": config.val_fraction,
             },
+            # And to tell, wherever the folder lies then, which clips are not new to the network.
+            "clips": clip_hashes(train_set, config.data),
             "seed": config.seed,
             "epochs": config.epochs,
             "initial_weights": weights,
             "commit": commit(),
         },
     )
+
+
+def _found(file: Path | None, root: Path) -> str | None:
+    """The absolute path of a file that stands here or in the data folder, as the reader finds it."""
+    return None if file is None else str(find_file(file, root).resolve())

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 # (what it says, why it is no news here)
 NOISE = (
     ("does not have many workers", "trainer.num_workers is the user's choice"),
+    ("This DataLoader will create \\d+ worker processes", "trainer.num_workers is the user's choice"),
     ("module\\(s\\) in eval mode at the start of training", "fixed batch norms are meant to be"),
     ("It is recommended to use `(self.log|sync_dist)", "torchmetrics has added the devices up already"),
     ("Experiment logs directory .* exists", "TensorBoard reads several files of one run"),

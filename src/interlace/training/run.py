@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from pathlib import Path
@@ -71,7 +72,7 @@ def train(config: TrainConfig) -> Path:
         skipped = SkippedClips(config.output / "skipped.csv", train=train_set, val=val_set)
         saver = make_saver(config, card, train_set)
         trainer = make_trainer(config, skipped, saver)
-        with one_line_errors():
+        with one_line_errors(), contextlib.closing(data):
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         saver.write_model(trainer, module, "last.safetensors", {})
     tell(summary(config, saver, skipped))
@@ -155,7 +156,7 @@ def print_facts(
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     size = f"{config.num_segments} frames of {config.image_size} x {config.image_size}"
     tell(f"network:    {config.model}, {millions:.1f} million parameters, {size}; initial weights: {weights}")
-    real, base = clips_per_update(config), config.optim.base_batch_size
+    real, base = clips_per_update(config, len(train_set)), config.optim.base_batch_size
     lr = scaled_learning_rate(config.lr, real, base)
     tell(f"rate:       {lr:g} for {real} clips an update ({config.lr:g} is for {base})")
     tell(f"device:     {describe_device(device)}, precision {config.trainer.precision}")
