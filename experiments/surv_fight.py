@@ -15,8 +15,8 @@ from pathlib import Path
 from common import load_example, record, train_and_score
 
 OPTIONS = [
-    *["--image_size", "112", "--epochs", "5", "--batch_size", "8", "--optim.base_batch_size", "8"],
-    *["--lr", "0.005", "--dropout", "0.5", "--trainer.precision", "bf16", "--trainer.validate_every", "5"],
+    *["--image_size", "112", "--epochs", "4", "--batch_size", "8", "--optim.base_batch_size", "8"],
+    *["--lr", "0.005", "--dropout", "0.5", "--trainer.precision", "bf16", "--trainer.validate_every", "4"],
     *["--model_args", '{"pad_type": "same", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}'],
 ]
 

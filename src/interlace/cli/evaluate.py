@@ -43,7 +43,8 @@ def evaluate(
         labels: File with the class names, where the format has one.
         frames: Template of frame files, where videos are folders of pictures; by default that of the training.
         num_segments: Frames that the network sees in a clip; by default as many as in training.
-        protocol: 1clip-center, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res; by default the model's own.
+        protocol: 1clip-center, 1clip-10crop, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res;
+            by default the model's own.
         average: What is averaged over views; by default the protocol's choice.
         weights: Weight of each checkpoint of an ensemble.
         batch_size: Views that the network sees at once; the result does not depend on it.

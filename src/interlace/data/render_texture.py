@@ -61,7 +61,7 @@ def draw_texture(
         >>> import numpy as np
         >>> from interlace.data.render_texture import draw_texture
         >>> texture = draw_texture(
-        ...     np.random.default_rng(0), brightness=(0.4, 0.6), contrast=0.1, frequencies=(1, 4)
+        ...     np.random.default_rng(0), brightness=(0.4, 0.6), contrast=0.1, frequencies=(1.0, 4.0)
         ... )
         >>> texture.waves.shape
         (4, 2)
