@@ -31,7 +31,7 @@ types: setup
 check: lint types test
 
 bench: setup
-	$(KEEP_MEMORY) $(BIN)/python benchmarks/operator.py
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/interlace_op.py
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/network.py
 
 clean:

@@ -51,7 +51,7 @@ def demo(
         output / "data", clips_per_class=clips_per_class, val_clips_per_class=20, size=96, seed=seed
     )
     clips = read_annotations(data, data / "val.csv")
-    table = Table("network", "top-1 %", "top-5 %", title=f"{len(clips)} clips that neither network has seen")
+    table = Table("network", "top-1 %", "top-5 %", title=f"{len(clips)} unseen clips")
     top1 = {}
     for method in ("tsn", "tin"):
         print(f"\n{method.upper()} on {backbone}, {epochs} epochs from scratch", flush=True)

@@ -1,6 +1,6 @@
 """The operators against a plain copy of the same tensor, forward and backward.
 
-    python benchmarks/operator.py
+    python benchmarks/interlace_op.py
 
 The sizes are those of the first and the last stage of ResNet-50 at 224 x 224, 8 frames, as the TIN module sees them:
 a quarter of the channels.
@@ -46,7 +46,7 @@ def main() -> None:
         results[f"{stage} {shape}, forward and backward"] = compare(
             {name: forward_and_backward(function, x) for name, function in functions.items()}
         )
-    record("operator", results)
+    record("interlace_op", results)
 
 
 if __name__ == "__main__":
