@@ -132,10 +132,10 @@ def test_gradient_at_an_integer_is_the_right_derivative():
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # opcheck looks at inputs that are no leaves
 def test_opcheck():
     leaves = tuple(a.requires_grad_() for a in inputs())
-    opcheck(torch.ops.interlace.interlace.default, leaves)
-    opcheck(
-        torch.ops.interlace.interlace_backward.default, (torch.randn(B, T, C, H, W), *inputs(torch.float32))
-    )
+    arguments = (torch.randn(B, T, C, H, W), *inputs(torch.float32))
+    forward = opcheck(torch.ops.interlace.interlace.default, leaves)
+    backward = opcheck(torch.ops.interlace.interlace_backward.default, arguments)
+    assert set(forward.values()) == set(backward.values()) == {"SUCCESS"}
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
