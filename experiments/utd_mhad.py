@@ -49,14 +49,19 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, help="ImageNet weights of timm's mobilenetv2_100, for finetune"
     )
+    parser.add_argument("--epochs", type=int, help="another length; the runs and results are kept apart")
     given = parser.parse_args()
     backbone = "resnet18" if given.setting == "scratch" else "mobilenetv2_100"
     options = SCRATCH if given.setting == "scratch" else [*FINETUNE, "--pretrained", str(given.weights)]
+    setting = given.setting
+    if given.epochs:
+        options = [*options, "--epochs", str(given.epochs)]
+        setting += str(given.epochs)
     load_example("utd_mhad_splits").write_splits(given.data, given.runs)
     results = []
     for seed in given.seeds:
         for method in given.methods:
-            output = given.runs / f"{given.setting}-{method}-{seed}"
+            output = given.runs / f"{setting}-{method}-{seed}"
             settings = ["--model", f"{method}_{backbone}", "--seed", str(seed), *COMMON, *options]
             result = train_and_score(
                 given.data, (given.runs / "train.csv", given.runs / "test.csv"), output, settings
@@ -64,7 +69,7 @@ def main() -> None:
             order = accuracy_on(output / "evaluation", ORDER_DEPENDENT)
             results.append({"method": method, "seed": seed, **result, "top1_order_dependent": order})
     record(
-        f"utd_mhad_{given.setting}",
+        f"utd_mhad_{setting}",
         {"data": "UTD-MHAD depth video, 128 x 128", "protocol": "cross-subject, 1clip-center, last epoch"},
         results,
     )
