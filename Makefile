@@ -10,7 +10,7 @@ KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
 
 setup: $(VENV)/.done
 
-$(VENV)/.done: pyproject.toml constraints.txt
+$(VENV)/.done: pyproject.toml constraints.txt $(wildcard src/interlace/ops/cpu/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
@@ -31,8 +31,12 @@ types: setup
 check: lint types test
 
 bench: setup
-	$(KEEP_MEMORY) $(BIN)/python benchmarks/interlace_op.py
-	$(KEEP_MEMORY) $(BIN)/python benchmarks/network.py
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/op.py
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/network.py --i3d
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/memory.py
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/pipeline.py stages
+	$(BIN)/python benchmarks/tables.py --write README.md
 
 clean:
 	rm -rf $(VENV) demo runs .pytest_cache .mypy_cache .ruff_cache

@@ -17,20 +17,26 @@ BELOW: dict[str, set[str]] = {
     "files": set(),
     "devices": set(),
     "provenance": set(),
+    "allocator": set(),
     "ops": {"layout"},
     "temporal": {"ops", "layout"},
     "models": {"temporal", "ops", "layout"},
     "released": {"models"},
     "checkpoints": {"models", "files"},
-    "data": {"types"},
+    "data": {"types", "files"},
+    "optimization": {"models", "temporal", "ops", "layout"},
+    "benchmark": {"models", "checkpoints", "devices", "doctor"},
     "plots": {"types"},
     "doctor": {"types"},
     "training": {
         *("models", "temporal", "data", "checkpoints"),
         *("devices", "files", "provenance", "types", "layout"),
     },
-    "evaluation": {"models", "data", "checkpoints", "devices", "provenance", "plots", "types", "layout"},
-    "inference": {"models", "data", "checkpoints", "devices", "files", "types", "layout"},
+    "evaluation": {
+        *("models", "optimization", "data", "checkpoints"),
+        *("devices", "provenance", "plots", "types", "layout"),
+    },
+    "inference": {"models", "optimization", "data", "checkpoints", "devices", "files", "types", "layout"},
 }
 
 

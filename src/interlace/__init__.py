@@ -14,18 +14,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model", "list_models", "load", "ops", "predict", "temporal"]
+__all__ = ["__version__", "create_model", "list_models", "load", "ops", "optimize", "predict", "temporal"]
 
 if TYPE_CHECKING:
     from interlace import ops, temporal
     from interlace.inference import load, predict
     from interlace.models import create_model, list_models
+    from interlace.optimization import optimize
 
 # Loaded when first used, so that `import interlace` takes milliseconds and needs no decoder or trainer.
 _HOME = {
     "create_model": "interlace.models",
     "list_models": "interlace.models",
     "load": "interlace.inference",
+    "optimize": "interlace.optimization",
     "predict": "interlace.inference",
 }
 _ROOMS = ("ops", "temporal")

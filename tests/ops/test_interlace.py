@@ -8,7 +8,7 @@ import torch
 from torch.library import opcheck
 
 from interlace.ops import _index, _slices, interlace, temporal_shift
-from interlace.ops.interlace import _taps
+from interlace.ops._dispatch import taps
 
 B, T, C, G, H, W = 2, 4, 6, 3, 5, 7
 
@@ -59,7 +59,7 @@ def test_weights_belong_to_target_frames():
 @pytest.mark.parametrize("kernel", [_slices, _index])
 def test_nothing_is_left_beyond_the_clip(offset, kernel):
     x, _, weight = inputs(torch.float32)
-    k, _, near, far = _taps(torch.full((B, G), offset), weight, x.dtype)
+    k, _, near, far = taps(torch.full((B, G), offset), weight, x.dtype)
     assert not kernel.forward(x, k, near, far).any()
 
 
@@ -91,7 +91,7 @@ def test_both_implementations_agree_with_autograd_of_the_definition(last):
     x, offset, weight = inputs()
     x, grad = (channels_last(a) if last else a for a in (x, torch.randn_like(x)))
     wanted = torch.autograd.functional.vjp(definition, (x, offset, weight), grad)[1]
-    k, phi, near, far = _taps(offset, weight, x.dtype)
+    k, phi, near, far = taps(offset, weight, x.dtype)
     for kernel in (_slices, _index):
         torch.testing.assert_close(kernel.forward(x, k, near, far), definition(x, offset, weight))
         grad_x, dot_near, dot_far = kernel.backward(grad, x, k, near, far)
@@ -131,8 +131,8 @@ def test_gradient_at_an_integer_is_the_right_derivative():
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # opcheck looks at inputs that are no leaves
 def test_opcheck():
-    leaves = tuple(a.requires_grad_() for a in inputs())
-    arguments = (torch.randn(B, T, C, H, W), *inputs(torch.float32))
+    leaves = (*(a.requires_grad_() for a in inputs(torch.float32)), C)
+    arguments = (torch.randn(B, T, C, H, W), *inputs(torch.float32), C, True)
     forward = opcheck(torch.ops.interlace.interlace.default, leaves)
     backward = opcheck(torch.ops.interlace.interlace_backward.default, arguments)
     assert set(forward.values()) == set(backward.values()) == {"SUCCESS"}

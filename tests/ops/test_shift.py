@@ -65,7 +65,7 @@ def test_compiles_as_one_graph():
     "imports",
     [
         "import interlace.ops.interlace",
-        "import interlace, interlace.temporal; from interlace.ops.interlace import _taps",
+        "import interlace, interlace.temporal; from interlace.ops.interlace import checked",
     ],
 )
 def test_the_name_is_the_function_after_any_import(imports):

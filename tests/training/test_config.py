@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from interlace.training.config import AugmentConfig, LossConfig, OptimConfig, TrainConfig, TrainerConfig
+from interlace.training.config import (
+    AugmentConfig,
+    DecodeConfig,
+    LossConfig,
+    OptimConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 
 # A part of the settings, its prefix, and values of its fields: (refused, allowed, the range in words)
 RANGES = [
@@ -44,6 +51,8 @@ RANGES = [
     ),
     (TrainerConfig, "trainer.", "checkpoint_minutes", (-0.5,), (0.0, 1e-6), "0 or more"),
     (TrainerConfig, "trainer.", "ema_decay", (-0.1, 1.0), (0.0, 0.999), "0 or more and below 1"),
+    (DecodeConfig, "decode.", "short_side", (-1,), (0, 256), "0 or more"),
+    (DecodeConfig, "decode.", "cache_gigabytes", (0.0, -1.0), (0.5,), "above 0"),
     (TrainerConfig, "trainer.", "max_steps", (-2, 0), (-1, 1), "-1, or 1 or more"),
 ]
 

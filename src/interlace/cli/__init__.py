@@ -20,6 +20,7 @@ VERBS = {
     "check": "decode every clip of a data set and report what is wrong with it",
     "demo": "render the built-in data, train TSN and TIN on it, compare them, predict",
     "render": "write the built-in data set as real video files",
+    "benchmark": "measure what a network costs on this machine, beside the plain TSN",
     "models": "list the networks that can be built",
     "doctor": "show versions, decoders and devices, and what is missing",
 }
@@ -62,5 +63,5 @@ def _reader_gone() -> int:
 
 def _overview() -> str:
     lines = [f"interlace {__version__}: action recognition in video", "", "usage: interlace COMMAND ...", ""]
-    lines += [f"  {verb:<10}{sentence}" for verb, sentence in VERBS.items()]
+    lines += [f"  {verb:<11}{sentence}" for verb, sentence in VERBS.items()]
     return "\n".join([*lines, "", "`interlace COMMAND --help` explains each."])

@@ -39,6 +39,7 @@ def demo(
     from rich.console import Console
     from rich.table import Table
 
+    from interlace.allocator import keep_freed_memory
     from interlace.data.annotations import read_annotations
     from interlace.data.render import render
     from interlace.evaluation.evaluate import evaluate
@@ -46,6 +47,7 @@ def demo(
     from interlace.plots import accuracy_bars
     from interlace.training.run import train
 
+    keep_freed_memory()
     start = time.monotonic()
     data = render(
         output / "data", clips_per_class=clips_per_class, val_clips_per_class=20, size=96, seed=seed

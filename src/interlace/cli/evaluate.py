@@ -26,12 +26,13 @@ def evaluate(
     average: Literal["probabilities", "logits"] | None = None,
     weights: list[float] | None = None,
     batch_size: int = 8,
-    num_workers: int = 2,
+    num_workers: int | Literal["auto"] = "auto",
     device: str = "auto",
     precision: Literal["32", "bf16"] = "32",
     on_error: Literal["raise", "skip"] = "raise",
     output: Path | None = None,
     overwrite: bool = False,
+    optimize: bool = False,
 ) -> int:
     """Score one checkpoint, or several as an ensemble, on labelled clips.
 
@@ -48,19 +49,23 @@ def evaluate(
         average: What is averaged over views; by default the protocol's choice.
         weights: Weight of each checkpoint of an ensemble.
         batch_size: Views that the network sees at once; the result does not depend on it.
-        num_workers: Processes that decode.
+        num_workers: Processes that decode; auto goes by the cores and the device.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: Arithmetic of the network.
         on_error: What to do with a video that cannot be read; skipped ones are counted and listed.
         output: Folder of the report; by default beside the checkpoint.
         overwrite: Replace the report of another evaluation in that folder.
+        optimize: Use faster copies of the networks, in the dtype of --precision; the report says how well
+            they agree with the networks.
     """
+    from interlace.allocator import keep_freed_memory
     from interlace.checkpoints import load_checkpoint
     from interlace.cli.data import evaluation_clips
     from interlace.data.splits import trained_on
     from interlace.evaluation.evaluate import evaluate as score
     from interlace.evaluation.evaluate import trained_note
 
+    keep_freed_memory()
     cards = [load_checkpoint(path)[1] for path in model]
     card = cards[0]
     clips = evaluation_clips(data, annotations, card=card, format=format, labels=labels, missing=on_error)
@@ -84,8 +89,11 @@ def evaluate(
         data_root=data,
         output=output,
         overwrite=overwrite,
+        optimize=optimize,
     )
     print(report)
+    for note in report.details.get("optimized", []):
+        print(f"optimized, {note}")
     for path, reason in report.skipped:
         print(f"skipped {path}: {in_options(reason)}")
     for path, note in report.damaged:

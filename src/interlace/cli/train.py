@@ -13,8 +13,10 @@ from interlace.training.recipes import RECIPES, recipe_overrides
 def run(arguments: list[str]) -> int:
     """Train a network; options beat a config file, which beats the recipe, which beats the defaults."""
     config = read_config(arguments)
+    from interlace.allocator import keep_freed_memory
     from interlace.training.run import train
 
+    keep_freed_memory()
     best = train(config)
     model = shlex.quote(str(best))
     print(f"\nevaluate: interlace evaluate {shlex.quote(str(config.data))} --model {model}")

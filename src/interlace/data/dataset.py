@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from interlace.data import video
 from interlace.data.annotations import Annotations, Sample
+from interlace.data.cache import ClipCache
 from interlace.data.sampling import DenseSampling, SegmentSampling, frame_span
 from interlace.data.seed import mixed_seed
 from interlace.data.video import VideoError, VideoReader
@@ -28,7 +29,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
 
     An item is {"clip": uint8 (T, C, S, S), "label": int, or float (K,) of zeros and ones if multi-label,
     "index": int}. With ``on_error="skip"`` an unreadable video is {"clip": None, "index": int, "error": str},
-    and an item with stand-ins for damaged frames has a "note": str.
+    and an item with stand-ins for damaged frames has a "note": str. ``short_side`` makes larger frames smaller before
+    the transform; a ``cache`` changes no pixel.
 
     Raises:
         VideoError: an unreadable video under ``on_error="raise"``; the message names the file.
@@ -44,6 +46,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
         on_error: Literal["raise", "skip"] = "raise",
         color: Literal["rgb", "gray"] = "rgb",
         frame_template: str | None = None,
+        short_side: int | None = None,
+        cache: ClipCache | None = None,
     ) -> None:
         self.annotations = annotations
         self.sampling = sampling
@@ -52,6 +56,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
         self.on_error = on_error
         self.color = color
         self.frame_template = frame_template
+        self.short_side = short_side
+        self.cache = cache
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see it change
 
     def set_epoch(self, epoch: int) -> None:
@@ -72,7 +78,9 @@ class TrainDataset(Dataset[dict[str, Any]]):
         epoch = int(self._epoch)
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, index, 2 * occurrence))
         try:
-            with open_sample(sample, self.color, self.on_error, self.frame_template) as reader:
+            with open_sample(
+                sample, self.color, self.on_error, self.frame_template, self.short_side, self.cache
+            ) as reader:
                 first, end = usable_frames(reader, sample)
                 chosen = self.sampling.train_indices(end - first, generator)
                 clip = reader.frames_at([first + i for i in chosen])
@@ -111,6 +119,7 @@ class ViewDataset(Dataset[dict[str, Any]]):
         on_error: Literal["raise", "skip"] = "raise",
         color: Literal["rgb", "gray"] = "rgb",
         frame_template: str | None = None,
+        cache: ClipCache | None = None,
     ) -> None:
         self.annotations = annotations
         self.sampling = sampling
@@ -120,6 +129,7 @@ class ViewDataset(Dataset[dict[str, Any]]):
         self.on_error = on_error
         self.color = color
         self.frame_template = frame_template
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -127,7 +137,9 @@ class ViewDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample = self.annotations.samples[index]
         try:
-            with open_sample(sample, self.color, self.on_error, self.frame_template) as reader:
+            with open_sample(
+                sample, self.color, self.on_error, self.frame_template, cache=self.cache
+            ) as reader:
                 first, end = usable_frames(reader, sample)
                 clips = self.sampling.test_indices(end - first, self.num_clips)
                 needed = sorted(
@@ -151,9 +163,14 @@ def open_sample(
     color: Literal["rgb", "gray"],
     on_error: Literal["raise", "skip"],
     frame_template: str | None,
+    short_side: int | None = None,
+    cache: ClipCache | None = None,
 ) -> VideoReader:
     """The sample's video."""
-    return video.open(sample.path, color=color, on_error=on_error, frame_template=frame_template)
+    opened_by = video.open if cache is None else cache.open
+    return opened_by(
+        sample.path, color=color, on_error=on_error, frame_template=frame_template, short_side=short_side
+    )
 
 
 def usable_frames(reader: VideoReader, sample: Sample) -> tuple[int, int]:

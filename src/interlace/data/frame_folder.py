@@ -34,8 +34,9 @@ class FrameFolder(VideoReader):
         color: Color = "rgb",
         on_error: OnError = "raise",
         frame_template: str | None = None,
+        short_side: int | None = None,
     ) -> None:
-        super().__init__(path, color, on_error)
+        super().__init__(path, color, on_error, short_side)
         self._files = self._find_files(frame_template)
         self._reasons: dict[int, str] = {}
         self._size: tuple[int, int] | None = None

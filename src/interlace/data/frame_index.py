@@ -44,6 +44,8 @@ class FrameIndex:
     """How long the last frame is shown, in the time base; 0 if the file does not say."""
     errors: list[ReadError]
     """What went wrong on the way; the file is damaged if there is any."""
+    is_reordered: bool = False
+    """The packets stand in another order than the frames are shown."""
 
 
 def index_by_packets(container: InputContainer, stream: VideoStream) -> FrameIndex | None:
@@ -70,7 +72,8 @@ def index_by_packets(container: InputContainer, stream: VideoStream) -> FrameInd
     if not first.is_keyframe or (first.pts is not None and times[0] < first.pts):
         return None  # the stream was cut: what is shown before its first key frame cannot be decoded
     keys = [position for position, (_, is_key, _) in enumerate(order) if is_key and position > 0]
-    return FrameIndex(times, len(times), [0, *keys], order[-1][2], errors)
+    is_reordered = [pts for pts, _, _ in shown if pts is not None] != times
+    return FrameIndex(times, len(times), [0, *keys], order[-1][2], errors, is_reordered)
 
 
 def index_by_decoding(container: InputContainer, stream: VideoStream) -> FrameIndex:

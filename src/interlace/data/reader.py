@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
+from interlace.data.reduce import reduce, reduced_size
+
 Color = Literal["rgb", "gray"]
 OnError = Literal["raise", "skip"]
 
@@ -41,16 +43,19 @@ class VideoReader(ABC):
     notes: list[str]
     """What is odd about the video, one sentence each; frames that are read may add to it."""
 
-    def __init__(self, path: Path, color: Color, on_error: OnError) -> None:
+    def __init__(self, path: Path, color: Color, on_error: OnError, short_side: int | None = None) -> None:
         for name, value, choices in (
             ("color", color, ("rgb", "gray")),
             ("on_error", on_error, ("raise", "skip")),
         ):
             if value not in choices:
                 raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(choices)}")
+        if short_side is not None and short_side < 1:
+            raise ValueError(f"short_side={short_side} leaves no pixel; give 1 or more, or None")
         self.path = path
         self.color = color
         self.on_error = on_error
+        self.short_side = short_side
         self.notes = []
         self.is_damaged = False
         self._damage_notes: list[str] = []
@@ -89,7 +94,8 @@ class VideoReader(ABC):
     def frames_at(self, indices: Sequence[int]) -> UInt8[Tensor, "T C H W"]:
         """Decode the frames at these positions, in the order given; repeats are allowed.
 
-        Returns uint8 frames, upright, C = 3 (``color="rgb"``) or 1 (``color="gray"``), stored channels last.
+        Returns uint8 frames, upright, C = 3 (``color="rgb"``) or 1 (``color="gray"``), stored channels last, with
+        the shorter side brought down to ``short_side`` where one was given.
 
         Raises:
             VideoError: a position lies outside the video; or a frame cannot be decoded and ``on_error`` is
@@ -107,7 +113,9 @@ class VideoReader(ABC):
             pictures |= self._stand_ins(missing)
         channels = 3 if self.color == "rgb" else 1
         if not wanted:
-            return torch.empty(0, channels, self.height, self.width, dtype=torch.uint8)
+            size = reduced_size(self.height, self.width, self.short_side)
+            return torch.empty(0, channels, *size, dtype=torch.uint8)
+        pictures = {index: reduce(picture, self.short_side) for index, picture in pictures.items()}
         frames = np.stack([pictures[index] for index in indices])
         return torch.from_numpy(frames).permute(0, 3, 1, 2)  # (T, H, W, C) -> (T, C, H, W)
 

@@ -13,9 +13,16 @@ from av.video.stream import VideoStream
 from interlace.data.frame_index import DECODER_ERRORS, error_text
 from interlace.data.reader import VideoError
 
+# Opening decodes a frame or more, to guess what these files say anyhow: of H.264 in MP4 the header has the size,
+# and the table of times how long the decoder holds a frame back. This keeps the guess from decoding.
+_DECODE_NOTHING = {"skip_frame": "all"}
+_SAYS_ALL = (".mp4", ".m4v", ".mov")
 
-def open_track(path: Path, num_threads: int) -> tuple[InputContainer, VideoStream]:
+
+def open_track(path: Path, num_threads: int, *, probe: bool = False) -> tuple[InputContainer, VideoStream]:
     """Open the container and pick the track that players show; cover pictures are no video.
+
+    Of H.264 in MP4 no frame is looked at unless ``probe``: the pixel format is not known before the first one.
 
     Raises:
         VideoError: no such file, no permission, empty, not a video, no video track, no decoder.
@@ -27,9 +34,10 @@ def open_track(path: Path, num_threads: int) -> tuple[InputContainer, VideoStrea
         raise VideoError(f"{path}: no permission to read it; change its access rights")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); get it again")
+    probe = probe or path.suffix.lower() not in _SAYS_ALL
     try:
         # "file:" keeps FFmpeg from taking a colon in the name for a network protocol.
-        container = av.open(f"file:{path}")
+        container = av.open(f"file:{path}", options={} if probe else _DECODE_NOTHING)
     except av.error.InvalidDataError as error:
         raise VideoError(f"{path}: not a video that FFmpeg can read; replace the file") from error
     except DECODER_ERRORS as error:
@@ -38,6 +46,11 @@ def open_track(path: Path, num_threads: int) -> tuple[InputContainer, VideoStrea
         ) from error
     try:
         stream = _choose_track(path, container)
+        if not probe and not (
+            container.format.name.startswith("mov") and stream.codec_context.name == "h264"
+        ):
+            container.close()
+            return open_track(path, num_threads, probe=True)
         stream.codec_context.thread_count = num_threads
     except BaseException:
         container.close()

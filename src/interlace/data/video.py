@@ -23,13 +23,15 @@ def open(
     color: Color = "rgb",
     on_error: OnError = "raise",
     frame_template: str | None = None,
+    short_side: int | None = None,
     num_threads: int = 1,
 ) -> VideoReader:
     """Open a video file or a folder of pictures; close it, or use it in a ``with``.
 
     ``on_error`` says what to do with frames that cannot be decoded: raise, or let the nearest one stand in.
     ``frame_template`` names a folder's pictures (``"img_{:05d}.jpg"``) where they do not tell by themselves.
-    ``num_threads`` is for decoding one file; leave it at 1 in data workers.
+    ``short_side`` makes larger frames smaller (see :mod:`interlace.data.reduce`); ``height`` and ``width`` stay those
+    of the video. ``num_threads`` is for decoding one file; leave it at 1 in data workers.
 
     Raises:
         VideoError: missing, empty, not a video, without a video track; or damaged under ``on_error="raise"``.
@@ -42,8 +44,10 @@ def open(
     """
     path = Path(path)
     if path.is_dir():
-        return FrameFolder(path, color=color, on_error=on_error, frame_template=frame_template)
-    return VideoFile(path, color=color, on_error=on_error, num_threads=num_threads)
+        return FrameFolder(
+            path, color=color, on_error=on_error, frame_template=frame_template, short_side=short_side
+        )
+    return VideoFile(path, color=color, on_error=on_error, short_side=short_side, num_threads=num_threads)
 
 
 def is_video(path: str | Path) -> bool:

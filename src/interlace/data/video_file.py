@@ -26,6 +26,7 @@ from interlace.data.frame_index import (
 from interlace.data.pixels import display_matrix, swaps_sides, to_array
 from interlace.data.reader import Color, OnError, VideoError, VideoReader
 from interlace.data.seek import plan
+from interlace.data.skip import Skipper
 from interlace.data.tracks import describe_tracks, open_track, promised_seconds
 
 # A packet of these codecs may rightly hold no picture ("not coded"): the frame before is shown on.
@@ -41,9 +42,15 @@ class VideoFile(VideoReader):
     """
 
     def __init__(
-        self, path: Path, *, color: Color = "rgb", on_error: OnError = "raise", num_threads: int = 1
+        self,
+        path: Path,
+        *,
+        color: Color = "rgb",
+        on_error: OnError = "raise",
+        short_side: int | None = None,
+        num_threads: int = 1,
     ) -> None:
-        super().__init__(path, color, on_error)
+        super().__init__(path, color, on_error, short_side)
         self._num_threads = num_threads
         self._reformatter = VideoReformatter()
         self._is_closed = False
@@ -51,10 +58,13 @@ class VideoFile(VideoReader):
         self._size: tuple[int, int] | None = None
         self._swaps_sides = False
         self._patched: set[int] = set()  # frames of which the decoder made up a part
+        self._takes_short_cuts = True  # seeks, and skips what is no reference
         self._frames: Iterator[tuple[int, VideoFrame]] | None = None
         self._current = -1
+        self._is_probed = False
         self._container, self._stream = open_track(path, num_threads)
         try:
+            self._skipper = Skipper(self._stream)
             self.notes += describe_tracks(self._container, self._stream)
             self._index = self._make_index()
             self._key_frames = self._index.key_frames
@@ -66,8 +76,10 @@ class VideoFile(VideoReader):
     def _make_index(self) -> FrameIndex:
         index = index_by_packets(self._container, self._stream)
         if index is None:
-            self._reopen()
+            self._reopen(probe=True)
             index = index_by_decoding(self._container, self._stream)
+        elif self._stream.codec_context.pix_fmt is None and not self._tells_delay(index):
+            self._reopen(probe=True)
         reason = index.errors[0].reason if index.errors else "no data"
         if index.num_frames == 0:
             raise VideoError(f"{self.path}: its video track holds no frame ({reason}); replace the file")
@@ -79,6 +91,10 @@ class VideoFile(VideoReader):
         if index.errors:
             self._note_damage(f"damaged: {len(index.errors)} read errors ({reason})")
         return index
+
+    def _tells_delay(self, index: FrameIndex) -> bool:
+        """False if only a look at frames tells how long the decoder holds one back (MP4 in fragments)."""
+        return not index.is_reordered or self._stream.frames >= index.num_frames
 
     def _describe_times(self) -> None:
         index, stream = self._index, self._stream
@@ -148,9 +164,10 @@ class VideoFile(VideoReader):
 
     def _read(self, wanted: Sequence[int]) -> dict[int, UInt8[np.ndarray, "H W C"]]:
         pictures = self._collect(wanted)
-        if len(self._key_frames) > 1 and (self._errors or self._patched or len(pictures) < len(wanted)):
+        if self._takes_short_cuts and (self._errors or self._patched or len(pictures) < len(wanted)):
             # Damage, or a key frame that does not let the decoder start afresh: only the whole way decides.
-            self._key_frames, self._frames, self._current = [0], None, -1
+            self._takes_short_cuts, self._key_frames = False, [0]
+            self._frames, self._current = None, -1
             self._errors.clear()
             self._patched.clear()
             pictures = self._collect(wanted)
@@ -163,7 +180,10 @@ class VideoFile(VideoReader):
     def _collect(self, wanted: Sequence[int]) -> dict[int, UInt8[np.ndarray, "H W C"]]:
         pictures: dict[int, UInt8[np.ndarray, "H W C"]] = {}
         remaining = set(wanted)
+        times = self._index.pts if self._takes_short_cuts else None
+        wanted_times = {times[position] for position in wanted} if times else ()
         for seek_to, last in plan(wanted, self._key_frames, self._current):
+            self._skipper.aim(wanted_times, times[last] if times else None)
             if seek_to is not None or self._frames is None:
                 self._frames = self._decode_from(seek_to or 0)
             elif self._current >= last:
@@ -197,7 +217,8 @@ class VideoFile(VideoReader):
         if packets is None:
             self._reopen()
             key = 0
-        frames = frames_of(self._container, self._stream, self._errors, packets)
+        packets = packets or packets_of(self._container, self._stream, self._errors)
+        frames = frames_of(self._container, self._stream, self._errors, self._skipper.watch(packets))
         # Generators that do not know the reader, so that an abandoned reader is freed at once.
         if self._index.pts is None:
             return enumerate(frames)
@@ -218,6 +239,7 @@ class VideoFile(VideoReader):
     def _find_blank(self) -> list[int]:
         blank = set(range(self.num_frames))
         self._errors.clear()
+        self._skipper.aim((), None)
         for position, frame in self._decode_from(0):
             self._see(frame)
             if frame.is_corrupt:
@@ -255,9 +277,11 @@ class VideoFile(VideoReader):
     def _position(self, error: ReadError) -> int | None:
         return None if error.pts is None else self._position_of.get(error.pts)
 
-    def _reopen(self) -> None:
+    def _reopen(self, *, probe: bool = False) -> None:
         self._container.close()
-        self._container, self._stream = open_track(self.path, self._num_threads)
+        self._is_probed = self._is_probed or probe
+        self._container, self._stream = open_track(self.path, self._num_threads, probe=self._is_probed)
+        self._skipper = Skipper(self._stream)
 
     def _check_open(self) -> None:
         if self._is_closed:

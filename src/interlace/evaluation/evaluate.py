@@ -23,6 +23,9 @@ from interlace.evaluation.output import claim_folder, clips_sha256, file_sha256
 from interlace.evaluation.protocol import Average, Protocol, get_protocol, probabilities
 from interlace.evaluation.report import write_partial, write_report
 from interlace.evaluation.scores import Scores, combine
+from interlace.models import VideoClassifier
+from interlace.optimization import OptimizedModel, noise_clips
+from interlace.optimization import optimize as optimized
 from interlace.provenance import describe_device, provenance
 from interlace.types import EvalReport
 
@@ -35,7 +38,7 @@ def evaluate(
     average: Average | None = None,
     weights: Sequence[float | int] | None = None,
     batch_size: int = 8,
-    num_workers: int = 2,
+    num_workers: int | Literal["auto"] = "auto",
     device: str = "auto",
     precision: Literal["32", "bf16"] = "32",
     on_error: Literal["raise", "skip"] = "raise",
@@ -44,6 +47,7 @@ def evaluate(
     data_root: Path | None = None,
     output: Path | None = None,
     overwrite: bool = False,
+    optimize: bool = False,
     progress: bool = True,
 ) -> EvalReport:
     """Score one checkpoint, or several as an ensemble, on labelled clips, and write the report's files.
@@ -59,7 +63,7 @@ def evaluate(
         average: probabilities or logits; replaces the protocol's choice.
         weights: one for each checkpoint; by default all count the same.
         batch_size: views that the network sees at once; bounds the memory.
-        num_workers: processes that decode; 0 decodes here.
+        num_workers: processes that decode; 0 decodes here, auto goes by the cores and the device.
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: 32, or bf16 for mixed arithmetic.
         on_error: raise at a video that cannot be read, or skip it; skipped and damaged ones are listed.
@@ -70,6 +74,7 @@ def evaluate(
         output: the folder to write; by default evaluation-PROTOCOL beside the first checkpoint. Files of the
             same evaluation (same weights, clips, protocol) are replaced, those of another one are an error.
         overwrite: replace the files of another evaluation too.
+        optimize: score by faster copies (:func:`interlace.optimize`), in float32 unless precision is bf16.
         progress: show a bar on a terminal.
 
     Raises:
@@ -110,7 +115,8 @@ def evaluate(
         "data_sha256": clips_sha256(annotations),
         "num_classes": len(annotations.classes),
         "multi_label": members[0][1].multi_label,
-        "precision": precision,
+        "precision": precision + (", optimized" if optimize else ""),
+        **({"optimized": []} if optimize else {}),
         "device": describe_device(str(target)),
         "batch_size": batch_size,
         **provenance(),
@@ -122,8 +128,12 @@ def evaluate(
     tally = _Tally(annotations, protocol, shares, multi_label=members[0][1].multi_label)
     try:
         for number, (path, (model, card)) in enumerate(zip(paths, members, strict=True)):
+            network: VideoClassifier | OptimizedModel = model
+            if optimize:
+                network = _optimized(model.to(target).eval(), card, precision)
+                details["optimized"].append(f"{path.name}: {network.agreement}")
             batches = score_clips(
-                model,
+                network,
                 card,
                 annotations,
                 protocol,
@@ -141,6 +151,7 @@ def evaluate(
                     check_finite(batch, annotations, path)
                     tally.add(number, batch)
             model.cpu()  # room on the device for the next one
+            network.cpu()
     except BaseException:  # Ctrl-C too: hours of scores are not thrown away
         print(write_partial(output, tally.scores(), len(annotations)), file=sys.stderr)
         raise
@@ -169,6 +180,12 @@ def evaluate(
     )
     write_report(output, report, scores)
     return report
+
+
+def _optimized(model: VideoClassifier, card: ModelCard, precision: str) -> OptimizedModel:
+    size = card.preprocessing["image_size"]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return optimized(model, dtype=dtype, example=noise_clips(model, size, size))
 
 
 def trained_note(not_new: int, num_clips: int) -> str:

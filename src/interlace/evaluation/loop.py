@@ -29,6 +29,7 @@ from interlace.data.dataset import ViewDataset, collate
 from interlace.data.sampling import sampling_from_dict
 from interlace.data.transforms import Preprocess
 from interlace.data.worker_errors import one_line_errors
+from interlace.data.workers import count_workers
 from interlace.evaluation.protocol import Protocol, score_views
 
 
@@ -51,7 +52,7 @@ def score_clips(
     protocol: Protocol,
     *,
     batch_size: int = 8,
-    num_workers: int = 2,
+    num_workers: int | Literal["auto"] = "auto",
     device: str | torch.device = "cpu",
     precision: Literal["32", "bf16"] = "32",
     on_error: Literal["raise", "skip"] = "raise",
@@ -87,7 +88,7 @@ def score_clips(
     loader = DataLoader(
         dataset,
         batch_size=max(1, batch_size // protocol.num_views),
-        num_workers=num_workers,
+        num_workers=count_workers(num_workers, device.type),
         collate_fn=collate,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # else it draws the workers' seed from the global state

@@ -20,6 +20,8 @@ from interlace.data.views import Crops, spatial_views
 from interlace.devices import choose_device
 from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
 from interlace.models.classifier import VideoClassifier
+from interlace.optimization import OptimizedModel, noise_clips
+from interlace.optimization import optimize as optimized
 from interlace.types import Prediction
 
 Average = Literal["probabilities", "logits"]
@@ -29,6 +31,8 @@ VIEWS_PER_FORWARD = 8
 
 class Recognizer:
     """A network with all that it needs to read a file: sampling, preprocessing, labels, device.
+
+    With ``optimize`` the network is what :func:`interlace.optimize` makes of it.
 
     Attributes: ``model`` (the network, in eval mode), ``card`` (what the checkpoint says of it), ``device``,
     ``frame_template`` (of pictures in folders; training's unless given), ``path`` (of the checkpoint).
@@ -57,9 +61,13 @@ class Recognizer:
         device: str | torch.device = "auto",
         frame_template: str | None = None,
         path: Path | None = None,
+        optimize: bool = False,
     ) -> None:
         self.device = choose_device(device)
-        self.model = model.to(self.device).eval()
+        self.model: VideoClassifier | OptimizedModel = model.to(self.device).eval()
+        if optimize:
+            size = card.preprocessing["image_size"]
+            self.model = optimized(model, example=noise_clips(model, size, size))
         self.card = card
         self.path = path
         self.frame_template = frame_template or card.preprocessing.get("frame_template")
@@ -212,6 +220,7 @@ def load(
     device: str | torch.device = "auto",
     num_segments: int | None = None,
     frame_template: str | None = None,
+    optimize: bool = False,
 ) -> Recognizer:
     """Read a checkpoint that ``interlace train`` wrote; nothing else is needed.
 
@@ -222,6 +231,8 @@ def load(
             layers are then resampled along time.
         frame_template: Names of the pictures where videos are folders, e.g. ``img_{:05d}.jpg``; by default
             training's.
+        optimize: Use a faster copy of the network (:func:`interlace.optimize`); what that changes stands in
+            ``recognizer.model.agreement``.
 
     Raises:
         ValueError: there is no such file, or it was not written by ``interlace``, or the device is not there.
@@ -240,7 +251,7 @@ def load(
         )
     target = choose_device(device)
     model, card = load_checkpoint(path, num_segments=num_segments)
-    return Recognizer(model, card, device=target, frame_template=frame_template, path=path)
+    return Recognizer(model, card, device=target, frame_template=frame_template, path=path, optimize=optimize)
 
 
 def predict(path: str | Path, *, model: str | Path | Recognizer, top_k: int = 5) -> Prediction:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 # The functions carry the names of their files. Binding them here, after both files are loaded, makes
 # `interlace.ops.interlace` the function; the files are reached as `from interlace.ops.interlace import ...`.
+from interlace.ops._dispatch import has_kernels
+from interlace.ops.conv import interlaced_conv2d
 from interlace.ops.interlace import interlace
 from interlace.ops.shift import temporal_shift
 
-__all__ = ["interlace", "temporal_shift"]
+__all__ = ["has_kernels", "interlace", "interlaced_conv2d", "temporal_shift"]

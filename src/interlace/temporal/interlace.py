@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.ops import interlace
+from interlace.ops.nets import has_fused_nets, offset_and_weight
+from interlace.ops.pool import describe
+from interlace.temporal.displacement import Displacement
 
 
 class OffsetNet(nn.Module):
@@ -111,16 +114,30 @@ class TemporalInterlace(nn.Module):
 
     def forward(self, frames: Float[Tensor, "BT C H W"]) -> Float[Tensor, "BT C H W"]:
         """Frames in, frames out."""
-        u = frames_to_clip(frames[:, : self.fold], self.num_segments)
-        with _without_autocast(u.device.type):
-            z = u.mean((-2, -1), dtype=self.offset_net.fc1.weight.dtype).mT  # (B, F, T), equation 1
-            offset, weight = self.offset_net(z), self.weight_net(z)
-        if self.mirrored:
-            offset, weight = torch.cat([offset, -offset], 1), torch.cat([weight, weight], 2)
+        return clip_to_frames(interlace(*self.displacement(frames)))
+
+    def displacement(self, frames: Float[Tensor, "BT C H W"]) -> Displacement:
+        """The clip, and by how much to move and weigh the groups of its first `fold` channels."""
+        clip = frames_to_clip(frames, self.num_segments)
+        if has_fused_nets(clip, parameters := self._parameters_of_nets()):
+            offset, weight = offset_and_weight(clip, parameters, self.offset_net.offset_range, self.mirrored)
+        else:
+            clip, offset, weight = self._offset_and_weight(clip)
         if self.recorder is not None:
             self.recorder((offset.detach(), weight.detach()))
-        v = interlace(u, offset, weight)
-        return torch.cat([clip_to_frames(v), frames[:, self.fold :]], dim=1)
+        return Displacement(clip, offset, weight, self.fold)
+
+    def _offset_and_weight(self, clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        with _without_autocast(clip.device.type):
+            clip, z = describe(clip, self.fold, self.offset_net.fc1.weight.dtype)  # equation 1
+            offset, weight = self.offset_net(z.mT), self.weight_net(z.mT)
+        if self.mirrored:
+            offset, weight = torch.cat([offset, -offset], 1), torch.cat([weight, weight], 2)
+        return clip, offset, weight
+
+    def _parameters_of_nets(self) -> list[Tensor]:
+        layers = (self.offset_net.conv, self.offset_net.fc1, self.offset_net.fc2, self.weight_net.conv)
+        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
 
     def extra_repr(self) -> str:
         """What `print` shows."""
@@ -150,9 +167,10 @@ class TemporalInterlace(nn.Module):
 
 def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
     """An offset wants more than the 8 bits of bfloat16, so the two tiny nets keep their precision."""
-    if device_type == "meta":  # where costs are counted; it has no autocast
+    # Meta, where costs are counted, has no autocast; torch.amp.is_autocast_available would be the question to
+    # ask, but torch 2.11 cannot compile it.
+    if device_type == "meta" or not torch.is_autocast_enabled(device_type):
         return nullcontext()
-    # torch.amp.is_autocast_available would be the question to ask, but torch 2.11 cannot compile it.
     return torch.autocast(device_type, enabled=False)
 
 

@@ -102,6 +102,22 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class DecodeConfig:
+    """How training reads videos."""
+
+    short_side: int = 0
+    """Resize larger training frames to this short side before they are cropped; 0 leaves them as they are."""
+    cache: str = "off"
+    """Decode short videos once and keep their frames: ram, or a folder on a quick disk; off decodes every time."""
+    cache_gigabytes: float = 4.0
+    """Most that the kept frames may take up; videos beyond it are decoded every time."""
+
+    def __post_init__(self) -> None:
+        require(self, "decode.", "0 or more", not_negative, "short_side")
+        require(self, "decode.", "above 0", lambda number: number > 0, "cache_gigabytes")
+
+
+@dataclass(frozen=True)
 class TrainerConfig:
     """Where and how the run is carried out."""
 
@@ -113,8 +129,8 @@ class TrainerConfig:
     """auto takes a GPU where there is one."""
     precision: Literal["32", "bf16", "16"] = "32"
     """Arithmetic: 32-bit, or mixed with bfloat16 or float16."""
-    num_workers: int = 2
-    """Processes that decode; 0 decodes in the training process."""
+    num_workers: int | Literal["auto"] = "auto"
+    """Processes that decode; 0 decodes in the training process, auto goes by the cores and the device."""
     ema_decay: float = 0.0
     """Decay of the averaged weights that are validated and saved; 0 is off."""
     early_stopping: int = 0
@@ -130,7 +146,9 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         require(self, "trainer.", "1 or more", at_least_one, "devices", "num_nodes", "validate_every")
-        require(self, "trainer.", "0 or more", not_negative, "num_workers", "early_stopping")
+        require(self, "trainer.", "0 or more", not_negative, "early_stopping")
+        if self.num_workers != "auto":
+            require(self, "trainer.", "0 or more", not_negative, "num_workers")
         require(self, "trainer.", "0 or more", not_negative, "checkpoint_minutes")
         require(self, "trainer.", "0 or more and below 1", below_one, "ema_decay")
         require(self, "trainer.", "-1, or 1 or more", lambda number: number == -1 or number >= 1, "max_steps")
@@ -193,6 +211,7 @@ class TrainConfig:
     augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
+    decode: DecodeConfig = DecodeConfig()
     trainer: TrainerConfig = TrainerConfig()
 
     def __post_init__(self) -> None:

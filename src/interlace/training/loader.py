@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sized
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
@@ -12,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from interlace.data.epoch_sampler import EpochSampler
+from interlace.data.workers import stop_workers, worker_arguments
 
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
@@ -145,47 +143,6 @@ def batches_per_epoch(num_clips: int, batch_size: int, world_size: int = 1) -> i
     """
     size = batch_size * world_size
     return max(1, (2 * num_clips + size) // (2 * size))
-
-
-def worker_arguments(num_workers: int, *, pin_memory: bool) -> dict[str, Any]:
-    """Arguments of a DataLoader whose processes live as long as it does."""
-    arguments: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
-    if num_workers > 0:
-        arguments |= {"persistent_workers": True, "prefetch_factor": 2, "worker_init_fn": begin_worker}
-    return arguments
-
-
-def stop_workers(loader: DataLoader[Any]) -> None:
-    """End a loader's processes now.
-
-    PyTorch ends them with the last reference to the loader, and the training loop, the module and the traceback
-    of an error all hold some.
-    """
-    iterator, loader._iterator = loader._iterator, None
-    if iterator is not None:
-        iterator._shutdown_workers()  # type: ignore[attr-defined]
-
-
-def begin_worker(worker: int) -> None:
-    """Decode in one thread, and stop only when the training process says so.
-
-    Ctrl-C, schedulers and `timeout` signal the whole group. A worker that obeyed would take the batch with it
-    that training still needs to end its step.
-    """
-    del worker
-    torch.set_num_threads(1)
-    if get_worker_info() is None:
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_await_parent, daemon=True).start()
-
-
-def _await_parent() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
 
 
 class ClipData(LightningDataModule):

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
 from interlace.data.annotations.read import find_file
+from interlace.data.cache import ClipCache
 from interlace.data.dataset import Sampling, TrainDataset, ViewDataset, collate
 from interlace.data.epoch_sampler import balanced_weights
 from interlace.data.flip import FlipRule
 from interlace.data.sampling import DenseSampling, SegmentSampling
 from interlace.data.splits import clip_hashes
 from interlace.data.transforms import Preprocess, train_transform
+from interlace.data.workers import count_workers
 from interlace.models.classifier import VideoClassifier
 from interlace.provenance import commit
 from interlace.training.config import TrainConfig
@@ -109,14 +111,16 @@ def clips_per_update(config: TrainConfig, num_clips: int) -> int:
 
 
 def make_data(
-    config: TrainConfig, train_set: Annotations, val_set: Annotations, flips: FlipRule, *, pin_memory: bool
+    config: TrainConfig, train_set: Annotations, val_set: Annotations, flips: FlipRule, *, device: str
 ) -> ClipData:
     """Training clips at random, validation clips by the protocol 1clip-center."""
     augment, sampling = config.augment, make_sampling(config)
+    short_side = config.decode.short_side or None
     reading: dict[str, Any] = {
         "on_error": config.on_error,
         "color": config.color,
         "frame_template": config.frames,
+        "cache": make_cache(config),
     }
     transform = train_transform(
         config.image_size,
@@ -127,15 +131,31 @@ def make_data(
         flip_map=flips.mapping if augment.flip and flips.allowed else None,
     )
     return ClipData(
-        TrainDataset(train_set, sampling, transform, seed=config.seed, **reading),
+        TrainDataset(
+            train_set,
+            sampling,
+            transform,
+            seed=config.seed,
+            short_side=short_side,
+            **reading,
+        ),
         ViewDataset(val_set, sampling, 1, "center", config.image_size, **reading),
         batch_size=config.batch_size,
-        num_workers=config.trainer.num_workers,
+        num_workers=count_workers(config.trainer.num_workers, device),
         seed=config.seed,
         collate=collate,
         sample_weights=sample_weights(train_set) if config.loss.class_balance == "sampler" else None,
-        pin_memory=pin_memory,
+        pin_memory=device.startswith("cuda"),
     )
+
+
+def make_cache(config: TrainConfig) -> ClipCache | None:
+    """Where decoded videos are kept, if they are."""
+    decode = config.decode
+    if decode.cache == "off":
+        return None
+    folder = None if decode.cache == "ram" else Path(decode.cache)
+    return ClipCache(folder, gigabytes=decode.cache_gigabytes)
 
 
 def sample_weights(train_set: Annotations) -> Float[Tensor, " num_samples"]:

@@ -67,7 +67,7 @@ def train(config: TrainConfig) -> Path:
         print_facts(config, train_set, val_set, flips, model, weights, device)
 
         module = make_module(config, model, train_set)
-        data = make_data(config, train_set, val_set, flips, pin_memory=device.startswith("cuda"))
+        data = make_data(config, train_set, val_set, flips, device=device)
         card = make_card(config, model, train_set, weights)
         skipped = SkippedClips(config.output / "skipped.csv", train=train_set, val=val_set)
         saver = make_saver(config, card, train_set)

@@ -18,6 +18,8 @@ from interlace.training.launch import process_rank
 FREE_TO_CHANGE = {
     "output",
     "resume",
+    "decode.cache",
+    "decode.cache_gigabytes",
     "trainer.num_workers",
     "trainer.checkpoint_minutes",
     "trainer.accelerator",

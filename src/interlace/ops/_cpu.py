@@ -1,0 +1,248 @@
+"""The compiled kernels of `cpu/`, which the wheel carries, behind ctypes: no compiler is needed to run them.
+
+They are there if a C compiler was at hand when the package was built; else, and with INTERLACE_PLAIN=1 in the
+environment, the operators run in plain torch. Their threads are torch's own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import os
+from ctypes import POINTER, byref, c_float, c_int32, c_int64, c_void_p
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_NO_HALF = "the compiled kernels were built without {}; set INTERLACE_PLAIN=1"
+_DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+_PIECE = 1024  # elements of a frame in one task; 512 and 2048 were up to a fifth slower
+
+
+class _Operand(ctypes.Structure):
+    _fields_ = [("data", c_void_p), ("sample", c_int64), ("frame", c_int64), ("row", c_int64)]
+
+
+class _Call(ctypes.Structure):
+    """`Call` in cpu/common.h."""
+
+    _fields_ = [
+        *((name, _Operand) for name in ("x", "grad", "out", "kept")),
+        *((name, c_void_p) for name in ("offset", "weight", "dots", "grad_offset", "grad_weight")),
+        *((name, c_int64) for name in ("B", "T", "G", "rows", "segment", "rest", "pieces")),
+    ]
+
+
+class _Conv(ctypes.Structure):
+    """`Conv` in cpu/conv.h."""
+
+    _fields_ = [
+        ("move", _Call),
+        *((name, c_void_p) for name in ("kernel", "bias", "out")),
+        *((name, c_int64) for name in ("C", "K", "P", "channels", "parts")),
+        ("relu", c_int32),
+    ]
+
+
+class _Nets(ctypes.Structure):
+    """`Nets` in cpu/common.h."""
+
+    _fields_ = [
+        ("x", _Operand),
+        *((f"parameter_{i}", c_void_p) for i in range(8)),
+        *((name, c_void_p) for name in ("z", "offset", "weight")),
+        *((name, c_int64) for name in ("B", "T", "F", "P", "groups")),
+        ("offset_range", c_float),
+        *((name, c_int32) for name in ("mirrored", "channels_last")),
+    ]
+
+
+def _load() -> ctypes.CDLL | None:
+    """The library beside this file; None if it was not built, is switched off, or torch has no parallel_for."""
+    if os.environ.get("INTERLACE_PLAIN") == "1":
+        return None
+    folder = Path(__file__).parent
+    files = [folder / f"_cpu_kernels{suffix}" for suffix in importlib.machinery.EXTENSION_SUFFIXES]
+    file = next((file for file in files if file.exists()), None)
+    if file is None or _parallel_for() is None:
+        return None
+    library = ctypes.CDLL(str(file))
+    library.interlace_run.argtypes = [POINTER(_Call), c_int32, c_void_p]
+    library.interlace_nets.argtypes = [POINTER(_Nets), c_int32, c_void_p]
+    library.interlace_conv1x1.argtypes = [POINTER(_Conv), c_void_p]
+    return library
+
+
+def _parallel_for() -> c_void_p | None:
+    """Torch's parallel_for by its stable C name: the kernels obey torch.set_num_threads."""
+    folder = Path(torch.__file__).parent / "lib"
+    file = next((file for file in folder.glob("libtorch_cpu.*") if file.suffix in (".so", ".dylib")), None)
+    if file is None:
+        return None
+    function = getattr(ctypes.CDLL(str(file)), "torch_parallel_for", None)
+    return None if function is None else ctypes.cast(function, c_void_p)
+
+
+_library = _load()
+_threads = _parallel_for()
+HAS_CONV = _library is not None and _library.interlace_conv1x1(byref(_Conv()), None) == 0
+"""Whether the fused convolution exists for this processor."""
+
+
+def supports(x: Tensor) -> bool:
+    """Whether the kernels are there and know the dtype of x."""
+    return _library is not None and x.is_cpu and x.dtype in _DTYPES
+
+
+def forward(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor:
+    """What `ops.interlace` returns."""
+    x = _dense_frames(x)
+    out = torch.empty_like(x)
+    offset, weight = offset.float().contiguous(), weight.float().contiguous()
+    _run(_call(x, offset, weight, fold, out), x.dtype)
+    return out
+
+
+def in_place(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor | None:
+    """Interlace within x; returns its first channels as they were. None if x is laid out in another way."""
+    if not (_is_contiguous(x) or _is_channels_last(x)):
+        return None
+    kept = torch.empty_like(x[:, :, :fold])
+    offset, weight = offset.float().contiguous(), weight.float().contiguous()
+    call = _call(x, offset, weight, fold, x)
+    call.kept = _operand(kept)
+    _run(call, x.dtype)
+    return kept
+
+
+def backward(
+    grad: Tensor, x: Tensor, offset: Tensor, weight: Tensor, fold: int, *, with_factors: bool, in_place: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Gradients of x, offset and weight; the last two only with_factors. In place, the first overwrites grad."""
+    x = _dense_frames(x)
+    if not _same_layout(grad, x):
+        grad, in_place = torch.empty_like(x).copy_(grad), True
+    out = grad if in_place else torch.empty_like(x)
+    dtypes = offset.dtype, weight.dtype
+    offset, weight = offset.float().contiguous(), weight.float().contiguous()
+    call = _call(x, offset, weight, fold, out)
+    call.grad = _operand(grad)
+    if not with_factors:
+        _run(call, x.dtype)
+        return out, None, None
+    grad_offset, grad_weight = torch.zeros_like(offset), torch.zeros_like(weight)
+    dots = offset.new_zeros(call.B * call.pieces * call.G * call.T * 2)
+    call.dots, call.grad_offset, call.grad_weight = (a.data_ptr() for a in (dots, grad_offset, grad_weight))
+    _run(call, x.dtype)
+    return out, grad_offset.to(dtypes[0]), grad_weight.to(dtypes[1])
+
+
+def has_conv1x1(x: Tensor) -> bool:
+    """Whether :func:`conv1x1` takes x: float32 and contiguous frames."""
+    return HAS_CONV and x.is_cpu and x.dtype == torch.float32 and _is_contiguous(x)
+
+
+def conv1x1(
+    x: Tensor, offset: Tensor, weight: Tensor, fold: int, kernel: Tensor, bias: Tensor | None, *, relu: bool
+) -> Tensor:
+    """The convolution (K, C) of the interlaced frames, (B, T, K, H, W); nothing is written but the result."""
+    B, T, C, H, W = x.shape
+    K, G = kernel.shape[0], offset.shape[1]
+    kernel = kernel.contiguous()
+    offset, weight = offset.float().contiguous(), weight.float().contiguous()
+    out = x.new_empty((B, T, K, H, W))
+    if out.numel() == 0:
+        return out
+    conv = _Conv(
+        _call(x, offset, weight, fold, out),
+        kernel.data_ptr(),
+        None if bias is None else bias.data_ptr(),
+        out.data_ptr(),
+        *(C, K, H * W, fold // G, 1),
+        int(relu),
+    )
+    assert _library is not None
+    _library.interlace_conv1x1(byref(conv), _threads)
+    return out
+
+
+def nets(
+    x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool
+) -> tuple[Tensor, Tensor]:
+    """What `ops.nets.offset_and_weight` returns."""
+    x = _dense_frames(x)
+    B, T, _, H, W = x.shape
+    parameters = [parameter.contiguous() for parameter in parameters]
+    F, groups = parameters[0].shape[1], parameters[5].shape[0]
+    z = parameters[0].new_empty((B, T, F))
+    offset = z.new_empty((B, groups * (2 if mirrored else 1)))
+    weight = z.new_empty((B, T, offset.shape[1]))
+    call = _Nets(
+        _operand(x),
+        *(parameter.data_ptr() for parameter in parameters),
+        *(z.data_ptr(), offset.data_ptr(), weight.data_ptr()),
+        *(B, T, F, H * W, groups),
+        offset_range,
+        *(int(mirrored), int(not _is_contiguous(x))),
+    )
+    assert _library is not None
+    if _library.interlace_nets(byref(call), _DTYPES[x.dtype], _threads):
+        raise RuntimeError(_NO_HALF.format(x.dtype))
+    return offset, weight
+
+
+def _run(call: _Call, dtype: torch.dtype) -> None:
+    assert _library is not None
+    if call.rows and call.B and _library.interlace_run(byref(call), _DTYPES[dtype], _threads):
+        raise RuntimeError(_NO_HALF.format(dtype))
+
+
+def _call(x: Tensor, offset: Tensor, weight: Tensor, fold: int, out: Tensor) -> _Call:
+    """Sizes and addresses; the caller keeps the tensors alive."""
+    B, T, C, H, W = x.shape
+    G = offset.shape[1]
+    if _is_contiguous(x):
+        rows, segment, rest = 1, fold // G * H * W, (C - fold) * H * W
+        pieces = max(1, segment // _PIECE)
+    else:
+        rows, segment, rest = H * W, fold // G, C - fold
+        pieces = max(1, min(rows, rows * segment // _PIECE))
+    if x.numel() == 0:
+        rows = 0
+    return _Call(
+        *(_operand(x), _Operand(), _operand(out), _Operand()),
+        *(offset.data_ptr(), weight.data_ptr(), None, None, None),
+        *(B, T, G, rows, segment, rest, pieces),
+    )
+
+
+def _operand(x: Tensor) -> _Operand:
+    sample, frame, _, of_rows, of_columns = x.stride()
+    return _Operand(x.data_ptr(), sample, frame, of_columns if x.shape[4] > 1 else of_rows)
+
+
+def _is_contiguous(x: Tensor) -> bool:
+    """Each frame for itself; samples and frames may lie apart, as in a slice of channels."""
+    C, H, W = x.shape[2:]
+    of_channels, of_rows, of_columns = x.stride()[2:]
+    return (
+        (C == 1 or of_channels == H * W) and (H == 1 or of_rows == W) and (W == 1 or of_columns == 1)
+    )
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    """Each frame for itself; pixels may lie apart, as in a slice of channels."""
+    C, H, W = x.shape[2:]
+    of_channels, of_rows, of_columns = x.stride()[2:]
+    return (C == 1 or of_channels == 1) and (H == 1 or W == 1 or of_rows == W * of_columns)
+
+
+def _dense_frames(x: Tensor) -> Tensor:
+    return x if _is_contiguous(x) or _is_channels_last(x) else x.contiguous()
+
+
+def _same_layout(grad: Tensor, x: Tensor) -> bool:
+    if grad.dtype != x.dtype:
+        return False
+    return _is_contiguous(grad) if _is_contiguous(x) else _is_channels_last(grad) and not _is_contiguous(grad)

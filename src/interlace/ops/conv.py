@@ -1,0 +1,152 @@
+"""A convolution of interlaced frames, so that the interlaced frames need not exist.
+
+On the CPU, in float32 with contiguous frames, a 1x1 convolution interlaces its operand while it packs it for the
+matrix product. Elsewhere the frames are interlaced and then convolved, but not kept for the gradient: they are
+made again from x, which the network holds anyway.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from interlace.layout import clip_to_frames, frames_to_clip
+from interlace.ops import _cpu, _dispatch
+from interlace.ops.interlace import checked, interlace_backward_
+
+
+def interlaced_conv2d(
+    x: Float[Tensor, "B T C H W"],
+    offset: Float[Tensor, "B G"],
+    weight: Float[Tensor, "B T G"] | None,
+    kernel: Float[Tensor, "K I kH kW"],
+    bias: Float[Tensor, "K"] | None = None,
+    *,
+    fold: int | None = None,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+    relu: bool = False,
+) -> Float[Tensor, "B T K h w"]:
+    """``conv2d(interlace(x, offset, weight, fold), kernel, bias)``, and ReLU if asked for.
+
+    Args:
+        x: clips of the dtype of kernel.
+        offset: displacement of each group, in frames, as in :func:`interlace.ops.interlace`.
+        weight: factor of each target frame and group; None means 1.
+        kernel: weights of the convolution, I = C // groups.
+        bias: its bias; batch norm can be folded into both.
+        fold: number of channels that move; None means all.
+        stride: of the convolution, as the next three.
+        padding: zeros on each side.
+        dilation: distance of the kernel's taps.
+        groups: of the convolution; they have nothing to do with the groups of offset.
+        relu: set negative outputs to zero.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+
+    Source: Shao et al., Temporal Interlacing Network, AAAI 2020, figure 2: interlace, then convolve.
+
+    Example:
+        >>> import torch
+        >>> from interlace.ops import interlaced_conv2d
+        >>> x, kernel = torch.ones(2, 4, 8, 5, 7), torch.ones(3, 8, 1, 1)
+        >>> interlaced_conv2d(x, torch.tensor([[0.5, -0.5]] * 2), None, kernel)[0, :, 0, 0, 0]
+        tensor([6., 8., 8., 6.])
+    """
+    weight, fold = checked(x, offset, weight, fold)
+    if kernel.ndim != 4 or kernel.shape[1] * groups != x.shape[2]:
+        raise ValueError(
+            f"kernel must be (K, {x.shape[2] // groups}, kH, kW) for x with C={x.shape[2]} and groups={groups}, "
+            f"got {tuple(kernel.shape)}"
+        )
+    geometry = [*stride, *padding, *dilation, groups]
+    return _interlaced_conv2d(x, offset, weight, fold, kernel, bias, geometry, relu)
+
+
+@torch.library.custom_op(
+    "interlace::conv2d",
+    mutates_args=(),
+    schema="(Tensor x, Tensor offset, Tensor weight, int fold, Tensor kernel, Tensor? bias, int[] geometry, bool relu)"
+    " -> Tensor",
+)
+def _interlaced_conv2d(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    fold: int,
+    kernel: Tensor,
+    bias: Tensor | None,
+    geometry: list[int],
+    relu: bool,
+) -> Tensor:
+    if geometry == [1, 1, 0, 0, 1, 1, 1] and kernel.shape[2:] == (1, 1) and _cpu.has_conv1x1(x):
+        return _cpu.conv1x1(x, offset, weight, fold, kernel.flatten(1), bias, relu=relu)
+    moved = clip_to_frames(_dispatch.forward(x, offset, weight, fold))
+    out = F.conv2d(moved, kernel, bias, *_conv_arguments(geometry))
+    return frames_to_clip(out.relu_() if relu else out, x.shape[1])
+
+
+def _conv_arguments(geometry: list[int]) -> tuple[list[int], list[int], list[int], int]:
+    """Stride, padding, dilation and groups."""
+    return geometry[0:2], geometry[2:4], geometry[4:6], geometry[6]
+
+
+# ruff: noqa: ARG001 - the signatures below are torch's
+@_interlaced_conv2d.register_fake
+def _(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    fold: int,
+    kernel: Tensor,
+    bias: Tensor | None,
+    geometry: list[int],
+    relu: bool,
+) -> Tensor:
+    return frames_to_clip(F.conv2d(clip_to_frames(x), kernel, bias, *_conv_arguments(geometry)), x.shape[1])
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, offset, weight, ctx.fold, kernel, bias, ctx.geometry, relu = inputs
+    ctx.has_bias = bias is not None
+    ctx.save_for_backward(x, offset, weight, kernel, *([output] if relu else []))
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, offset, weight, kernel, *out = ctx.saved_tensors
+    grad = grad.masked_fill(out[0] == 0, 0) if out else grad
+    with_moved, with_kernel = any(ctx.needs_input_grad[0:3]), ctx.needs_input_grad[4]
+    # The interlaced frames are needed for the gradient of the kernel only.
+    moved = torch.ops.interlace.interlace(x, offset, weight, ctx.fold) if with_kernel else x
+    stride, padding, dilation, groups = _conv_arguments(ctx.geometry)
+    grad_moved, grad_kernel, grad_bias = torch.ops.aten.convolution_backward(
+        *(clip_to_frames(grad), clip_to_frames(moved), kernel),
+        bias_sizes=[kernel.shape[0]] if ctx.has_bias else None,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        transposed=False,
+        output_padding=[0, 0],
+        groups=groups,
+        output_mask=[with_moved, with_kernel, ctx.has_bias],
+    )
+    del moved
+    if not with_moved:
+        return None, None, None, None, grad_kernel, grad_bias if ctx.has_bias else None, None, None
+    grad_x = frames_to_clip(grad_moved, x.shape[1])  # no one else has it, so it may be turned into that of x
+    with_factors = any(ctx.needs_input_grad[1:3])
+    factors: tuple[Tensor | None, ...] = interlace_backward_(
+        grad_x, x, offset, weight, ctx.fold, with_factors
+    )
+    factors = factors if with_factors else (None, None)
+    return grad_x, *factors, None, grad_kernel, grad_bias if ctx.has_bias else None, None, None
+
+
+_interlaced_conv2d.register_autograd(_backward, setup_context=_setup_context)

@@ -1,0 +1,44 @@
+"""The descriptor of a clip and what the two nets of TemporalInterlace make of it, in one call, for inference."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from interlace.ops import _cpu
+
+PARAMETERS = ("conv", "fc1", "fc2", "weight_conv")
+"""The layers whose weight and bias, in turn, are the parameters."""
+
+
+def has_fused_nets(x: Tensor, parameters: list[Tensor]) -> bool:
+    """Whether :func:`offset_and_weight` can stand in: compiled kernels, float32 parameters, no gradient wanted."""
+    if not _cpu.supports(x) or any(parameter.dtype != torch.float32 for parameter in parameters):
+        return False
+    return not (torch.is_grad_enabled() and any(a.requires_grad for a in (x, *parameters)))
+
+
+@torch.library.custom_op(
+    "interlace::offset_and_weight",
+    mutates_args=(),
+    schema="(Tensor x, Tensor[] parameters, float offset_range, bool mirrored) -> (Tensor, Tensor)",
+)
+def offset_and_weight(
+    x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool
+) -> tuple[Tensor, Tensor]:
+    """Offsets (B, G) and weights (B, T, G) from the first channels of x (B, T, C, H, W): TIN, equations 1 to 3.
+
+    Args:
+        x: clips in float32 or half precision.
+        parameters: weight and bias of each of the layers PARAMETERS, float32.
+        offset_range: largest offset, in frames either way.
+        mirrored: add as many groups with the opposite offsets and the same weights.
+    """
+    return _cpu.nets(x, parameters, offset_range, mirrored)
+
+
+@offset_and_weight.register_fake
+def _(x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool) -> tuple[Tensor, Tensor]:
+    groups = parameters[5].shape[0] * (2 if mirrored else 1)
+    new = parameters[0].new_empty
+    return new((x.shape[0], groups)), new((x.shape[0], x.shape[1], groups))

@@ -1,0 +1,48 @@
+"""The descriptor of a clip: the mean of each moved channel in each frame (TIN, equation 1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def describe(
+    x: Float[Tensor, "B T C H W"], fold: int, dtype: torch.dtype = torch.float32
+) -> tuple[Float[Tensor, "B T C H W"], Float[Tensor, "B T F"]]:
+    """Return x, and the mean over the pixels of its first `fold` channels in the given dtype.
+
+    Whatever is computed with x afterwards is to use the x that comes back: so the gradient of the mean, the same
+    for all pixels, is added into the gradient that arrives for x. Apart, it would cost a full tensor of zeros and
+    another pass over everything.
+
+    Example:
+        >>> import torch
+        >>> from interlace.ops.pool import describe
+        >>> x, z = describe(torch.ones(2, 4, 8, 5, 7), fold=2)
+        >>> z.shape
+        torch.Size([2, 4, 2])
+    """
+    if torch.compiler.is_compiling() or not (x.requires_grad and torch.is_grad_enabled()):
+        return x, _mean(x, fold, dtype)
+    return _Describe.apply(x, fold, dtype)
+
+
+def _mean(x: Tensor, fold: int, dtype: torch.dtype) -> Tensor:
+    return x[:, :, :fold].mean((-2, -1), dtype=dtype)
+
+
+class _Describe(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, fold: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        ctx.fold = fold
+        return x.view_as(x), _mean(x, fold, dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad_x: Tensor, grad_z: Tensor) -> tuple[Tensor, None, None]:
+        H, W = grad_x.shape[-2:]
+        # The operators make grad_x anew in their backward, and no one else has it.
+        grad_x[:, :, : ctx.fold] += (grad_z / (H * W))[..., None, None].to(grad_x.dtype)
+        return grad_x, None, None

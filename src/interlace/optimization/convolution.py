@@ -1,0 +1,85 @@
+"""The convolution of an optimized network: bias, activation and temporal module are parts of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from interlace.models.backbone import TemporalConv2d
+from interlace.ops.in_place import interlace_
+from interlace.optimization.processor import has_onednn
+
+# Activations that oneDNN applies while it writes the output: its name, and its numbers.
+ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
+    nn.Identity: ("none", []),
+    nn.ReLU: ("relu", []),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
+    nn.SiLU: ("swish", []),
+    nn.Hardswish: ("hardswish", []),
+}
+
+
+class FusedConv2d(nn.Module):
+    """activation(conv(temporal(x))): frames (B*T, C, H, W) in, features of frames out.
+
+    On the CPU oneDNN adds the bias and applies the activation while it writes, with weights in the order that it
+    likes (packed at the first call); elsewhere PyTorch does one after the other.
+    """
+
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module) -> None:
+        super().__init__()
+        self.weight = conv.weight
+        self.bias = conv.bias
+        self.settings: tuple[Any, ...] = (conv.stride, conv.padding, conv.dilation, conv.groups)
+        self.activation = activation
+        self.temporal = conv.temporal if isinstance(conv, TemporalConv2d) else None
+        self._packed: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames in, features out. Where a temporal module is, x is changed on the way and then restored."""
+        if self.temporal is None:
+            return self._convolve(x)
+        if not hasattr(self.temporal, "displacement"):
+            return self._convolve(self.temporal(x))
+        # Only the channels that move are written, not all that the convolution reads.
+        clip, offset, weight, fold = self.temporal.displacement(x)
+        weight = offset.new_ones((*clip.shape[:2], offset.shape[1])) if weight is None else weight
+        kept = interlace_(clip, offset, weight, fold)
+        out = self._convolve(x)
+        clip[:, :, :fold] = kept
+        return out
+
+    def add_to_(self, shortcut: Tensor, x: Tensor) -> Tensor:
+        """activation(shortcut + conv(x)), written over the shortcut."""
+        name, _ = ACTIVATIONS[type(self.activation)]
+        if not self._by_onednn(x) or name not in ("none", "relu"):
+            return self.activation(shortcut.add_(F.conv2d(x, self.weight, self.bias, *self.settings)))
+        stride, padding, dilation, groups = self.settings
+        fused: tuple[Any, ...] = ("add", 1.0, None if name == "none" else name, [], "")
+        return torch.ops.mkldnn._convolution_pointwise_.binary(
+            shortcut, x, self._packed_for(x), self.bias, padding, stride, dilation, groups, *fused
+        )
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if not self._by_onednn(x):
+            return self.activation(F.conv2d(x, self.weight, self.bias, *self.settings))
+        stride, padding, dilation, groups = self.settings
+        fused = (*ACTIVATIONS[type(self.activation)], "")
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self._packed_for(x), self.bias, padding, stride, dilation, groups, *fused
+        )
+
+    def _by_onednn(self, x: Tensor) -> bool:
+        return x.is_cpu and x.dtype in (torch.float32, torch.bfloat16) and has_onednn()
+
+    def _packed_for(self, x: Tensor) -> Tensor:
+        """The weights as oneDNN wants them for inputs like the first one; right, but slower, for others."""
+        if self._packed is None:
+            stride, padding, dilation, groups = self.settings
+            self._packed = torch.ops.aten.mkldnn_reorder_conv2d_weight(
+                self.weight.detach().to_mkldnn(), padding, stride, dilation, groups, list(x.shape)
+            )
+        return self._packed

@@ -1,0 +1,87 @@
+"""The network that `optimize` returns: clips to logits, and nothing but that."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interlace.layout import clip_to_frames
+from interlace.models import VideoClassifier
+from interlace.optimization.agreement import Agreement
+
+
+class OptimizedModel(nn.Module):
+    """An inference-only network; logits are float32 whatever it computes in.
+
+    Attributes: ``dtype`` of the backbone, ``is_compiled``, ``agreement`` with the network it was made of (None if
+    that was not measured), and ``num_segments``, ``num_classes``, ``in_chans``, ``mean``, ``std`` as there.
+
+    Made by :func:`interlace.optimize`.
+    """
+
+    def __init__(self, model: VideoClassifier, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = dtype
+        self.is_compiled = False
+        self.agreement: Agreement | None = None
+        self.num_segments, self.num_classes = model.num_segments, model.num_classes
+        self.in_chans, self.mean, self.std = model.in_chans, model.mean, model.std
+        super().train(False)
+
+    @torch.inference_mode()
+    def forward(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B K"]:
+        """Clips to logits.
+
+        Raises:
+            ValueError: the clip has another number of frames or channels than the network was built for.
+        """
+        with torch.autocast(clip.device.type, enabled=False), self._freezing():
+            features = self._features(self._in_channels_last(clip))
+            return self.model.forward_head(features.float())
+
+    def compile_backbone(self) -> None:
+        """Have torch.compile write the backbone; it does so at the next call."""
+        on_cpu = not self.model.head.weight.is_cuda
+        self.model.backbone.compile(dynamic=False if on_cpu else None)
+        self.is_compiled = True
+
+    def train(self, mode: bool = True) -> OptimizedModel:
+        """Evaluation mode is the only one."""
+        if mode:
+            raise ValueError("an optimized network is for inference only; train the one that it was made of")
+        return super().train(False)
+
+    @property
+    def builder(self) -> str:
+        """There is none: what was folded cannot be built anew."""
+        raise ValueError(
+            "an optimized network cannot be rebuilt; change the one that it was made of "
+            "(interlace.models.with_num_segments(model, ...)), then interlace.optimize it"
+        )
+
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        return f"{self.dtype}{', compiled' if self.is_compiled else ''}"
+
+    def _in_channels_last(self, clip: Tensor) -> Tensor:
+        frames = clip_to_frames(clip).to(self.dtype, memory_format=torch.channels_last)
+        return frames.unflatten(0, clip.shape[:2])
+
+    def _features(self, clip: Tensor) -> Tensor:
+        """On the CPU a compiled network sees one clip at a time: another batch size would be compiled for minutes."""
+        if not self.is_compiled or clip.is_cuda:
+            return self.model.forward_features(clip)
+        return torch.cat([self.model.forward_features(part) for part in clip.split(1)])
+
+    def _freezing(self) -> AbstractContextManager[Any]:
+        """Lets inductor pack the weights, whenever it compiles for another size of frames."""
+        if not self.is_compiled or self.model.head.weight.is_cuda:
+            return nullcontext()
+        from torch._inductor import config  # loaded by the compiler anyway, and only then
+
+        return cast(AbstractContextManager[Any], config.patch(freezing=True))

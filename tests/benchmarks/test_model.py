@@ -1,0 +1,135 @@
+"""What `interlace.benchmark` says of a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import interlace
+from interlace.benchmark import (
+    benchmark_model,
+    count_macs,
+    count_parameters,
+    describe_machine,
+    peak_bytes,
+    time_shares,
+)
+from interlace.benchmark.parts import kind_of
+from interlace.checkpoints import ModelCard, save_checkpoint
+
+
+def test_costs_are_those_of_the_papers() -> None:
+    model = interlace.create_model("tin_resnet50", num_classes=174, num_segments=8)
+    assert round(count_macs(model, (1, 8, 3, 224, 224)) / 1e9, 1) == 32.7
+    assert round(count_parameters(model) / 1e6, 2) == 23.90
+    assert next(model.parameters()).device.type == "cpu"
+
+
+def test_peak_of_a_call() -> None:
+    x = torch.zeros(1000)
+    assert peak_bytes(lambda: x.neg()) == 4000
+    assert peak_bytes(lambda: [x.neg(), x.neg(), x.neg()]) == 12000
+    assert peak_bytes(lambda: x.neg_()) == 0
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("interlace::interlace", "temporal operators"),
+        ("interlace::conv2d", "interlaced convolutions"),
+        ("aten::convolution_backward", "convolutions"),
+        ("aten::relu_", "activations"),
+        ("aten::addmm", "matrix products"),
+        ("aten::max_pool2d_with_indices", "pooling and means"),
+        ("aten::as_strided", "other"),
+    ],
+)
+def test_kinds(operation: str, kind: str) -> None:
+    assert kind_of(operation) == kind
+
+
+def test_shares_name_the_temporal_operator() -> None:
+    model = nn.Sequential(nn.Conv2d(16, 16, 3), interlace.temporal.TemporalInterlace(16, num_segments=4))
+    with torch.no_grad():
+        shares = time_shares(lambda: model(torch.randn(8, 16, 32, 32)))
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["temporal operators"] > 0
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+
+
+def test_the_machine_has_no_name() -> None:
+    import platform
+
+    assert platform.node() not in str(describe_machine())
+
+
+def test_report() -> None:
+    told: list[str] = []
+    report = benchmark_model(
+        "tin_resnet10t",
+        image_size=32,
+        num_segments=4,
+        batch_size=2,
+        device="cpu",
+        rounds=2,
+        progress=told.append,
+    )
+    tin, tsn = report.networks["tin_resnet10t"], report.networks["tsn_resnet10t"]
+    assert tsn["ratio"] == 1.0
+    assert tin["parameters_m"] > tsn["parameters_m"]
+    assert tin["gmac"] == pytest.approx(tsn["gmac"], rel=0.01)
+    assert tin["clips_per_second"] == pytest.approx(1000 / tin["ms_per_clip"], rel=0.01)
+    assert report.settings["clips"] == 2
+    assert "round 4 of 4" in told
+    text = str(report)
+    assert "tin_resnet10t" in text
+    assert "GMAC/clip" in text
+    assert report.to_dict()["networks"]["tin_resnet10t"] == tin
+
+
+def test_training_step_of_a_checkpoint_against_another_network(tmp_path: Path) -> None:
+    model = interlace.create_model("tsm_resnet10t", num_classes=3, num_segments=4)
+    card = ModelCard(
+        model=model.builder,
+        model_args=model.builder_args,
+        labels=("a", "b", "c"),
+        sampling={"name": "segment", "num_segments": 4},
+        preprocessing={"image_size": 32, "mean": list(model.mean), "std": list(model.std), "color": "rgb"},
+    )
+    path = save_checkpoint(tmp_path / "own.safetensors", model, card)
+    report = benchmark_model(
+        path, against="tin_resnet10t", train=True, dtype="bfloat16", device="cpu", rounds=1
+    )
+    assert list(report.networks) == [str(path), "tin_resnet10t"]
+    assert report.networks["tin_resnet10t"]["ratio"] == 1.0
+    assert report.settings == {
+        "clips": 1,
+        "frames": 4,
+        "size": 32,
+        "dtype": "bfloat16",
+        "step": "training",
+        "mode": "eager",
+    }
+
+
+def test_a_plain_network_is_compared_with_nothing() -> None:
+    report = benchmark_model("tsn_resnet10t", image_size=32, num_segments=2, device="cpu", rounds=1)
+    assert list(report.networks) == ["tsn_resnet10t"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"image_size": -1}, "image_size=-1 must be at least 1"),
+        ({"dtype": "int8"}, "dtype 'int8' is not one of float32, bfloat16, float16"),
+        ({"optimize": True, "train": True}, "an optimised network is for inference"),
+        ({"against": "tsn_resnet5"}, "there is no network 'tsn_resnet5'"),
+    ],
+)
+def test_what_cannot_be_measured(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        benchmark_model("tin_resnet10t", device="cpu", **wrong)  # type: ignore[arg-type]
