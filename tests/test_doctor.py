@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from interlace import doctor
+from interlace import allocator, doctor
 from interlace.doctor import Finding
+from interlace.ops import _cpu
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
@@ -26,9 +27,17 @@ def test_this_machine_is_healthy_and_every_topic_is_covered() -> None:
     )
     assert {"python", "interlace", "torchvision", "timm", "lightning", "av", "FFmpeg"} <= set(findings)
     assert {"decoder h264", "decoder hevc", "decoder av1", "decoder vp9", "encoder libx264"} <= set(findings)
-    assert {"cpu", "allocator", "triton", "onnxruntime", "openvino", "cv2", "free disk", "hub"} <= set(
-        findings
-    )
+    assert {
+        "cpu",
+        "allocator",
+        "operators",
+        "triton",
+        "onnxruntime",
+        "openvino",
+        "cv2",
+        "free disk",
+        "hub",
+    } <= set(findings)
     assert findings["decoder h264"] == Finding("decoder h264", "yes")
     assert "libavcodec" in findings["FFmpeg"].value
 
@@ -139,10 +148,51 @@ def test_table_and_json(tmp_path: Path) -> None:
 
 def test_the_allocator_is_advised_on_until_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.platform, "libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setattr(allocator, "_was_told", False)
     monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
-    assert doctor.allocator()[0].remedy.startswith("faster on a CPU: MALLOC_MMAP_MAX_=0 ")
+    [finding] = doctor.allocator()
+    assert finding.value == "glibc, gives freed memory back at once"
+    assert finding.remedy.endswith("interlace.allocator.keep_freed_memory()")
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "0")
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "100000000000")
-    assert doctor.allocator() == [Finding("allocator", "glibc, keeps freed memory")]
+    kept = [Finding("allocator", "glibc, keeps freed memory")]
+    assert doctor.allocator() == kept
+    monkeypatch.delenv("MALLOC_MMAP_MAX_")
+    monkeypatch.setattr(allocator, "_was_told", True)
+    assert doctor.allocator() == kept
     monkeypatch.setattr(doctor.platform, "libc_ver", lambda: ("", ""))
     assert doctor.allocator() == [Finding("allocator", "the system's")]
+
+
+@pytest.mark.parametrize(
+    ("library", "threads", "conv", "value"),
+    [
+        (object(), object(), True, "compiled kernels and fused convolution"),
+        (object(), object(), False, "compiled kernels; no fused convolution for this processor"),
+        (None, object(), False, "plain PyTorch, because no kernels were built"),
+        (None, None, False, "plain PyTorch, because this PyTorch has no torch_parallel_for"),
+    ],
+)
+def test_what_the_operators_run_in(
+    library: object, threads: object, conv: bool, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INTERLACE_PLAIN", raising=False)
+    monkeypatch.setattr(_cpu, "_library", library)
+    monkeypatch.setattr(_cpu, "_threads", threads)
+    monkeypatch.setattr(_cpu, "HAS_CONV", conv)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    [finding] = doctor.operators()
+    assert finding.value == f"CPU: {value}"
+    assert finding.status == ("note" if library is None else "ok")
+    assert finding.remedy.startswith("faster: ") == (library is None)
+
+
+def test_operators_switched_off_and_operators_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv("INTERLACE_PLAIN", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert doctor.operators()[0].value.endswith("; CUDA: plain PyTorch, because Triton is missing")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert doctor.operators()[0].value.endswith("; CUDA: Triton kernels")
+    monkeypatch.setenv("INTERLACE_PLAIN", "1")
+    assert doctor.operators()[0].value == "plain PyTorch, because INTERLACE_PLAIN=1 is set"

@@ -27,7 +27,7 @@ BELOW: dict[str, set[str]] = {
     "optimization": {"models", "temporal", "ops", "layout"},
     "benchmark": {"models", "checkpoints", "devices", "doctor"},
     "plots": {"types"},
-    "doctor": {"types"},
+    "doctor": {"types", "ops", "allocator"},
     "training": {
         *("models", "temporal", "data", "checkpoints"),
         *("devices", "files", "provenance", "types", "layout"),

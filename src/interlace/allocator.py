@@ -12,6 +12,7 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _NEVER = -1
 # What a user sets by them is not touched; LD_PRELOAD puts another allocator in glibc's place.
 _SETTINGS = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
+_was_told = False  # glibc does not say how it is set
 
 
 def keep_freed_memory() -> bool:
@@ -29,11 +30,25 @@ def keep_freed_memory() -> bool:
         >>> keep_freed_memory() in (True, False)
         True
     """
+    global _was_told
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc" or _is_settled():
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # The first turns blocks of their own (mmap) off, the second keeps the end of the heap.
-    return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _NEVER))
+    _was_told = bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _NEVER))
+    return _was_told
+
+
+def is_freed_memory_kept() -> bool:
+    """Whether glibc was told so, by :func:`keep_freed_memory` or by the two MALLOC_* variables.
+
+    Example:
+        >>> from interlace.allocator import is_freed_memory_kept
+        >>> is_freed_memory_kept() in (True, False)
+        True
+    """
+    by_variables = os.environ.get("MALLOC_MMAP_MAX_") == "0" and "MALLOC_TRIM_THRESHOLD_" in os.environ
+    return _was_told or by_variables
 
 
 def _is_settled() -> bool:

@@ -24,7 +24,6 @@ PIP_NAMES = {"cv2": "opencv-python-headless"}
 DECODERS = ("h264", "hevc", "av1", "vp9")
 FREE_DISK_GB = 2.0
 HUB = "https://huggingface.co"
-KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000"
 Status = Literal["ok", "note", "missing"]
 
 
@@ -58,6 +57,7 @@ def diagnose(*, network: bool = False) -> list[Finding]:
         devices,
         processor,
         allocator,
+        operators,
         triton,
         *(lambda name=name: [extra(name)] for name in EXTRAS),
         disk,
@@ -180,16 +180,47 @@ def allocator() -> list[Finding]:
             return [Finding("allocator", name)]
     if platform.libc_ver()[0] != "glibc":
         return [Finding("allocator", "the system's")]
-    if os.environ.get("MALLOC_MMAP_MAX_") == "0" and "MALLOC_TRIM_THRESHOLD_" in os.environ:
+    from interlace.allocator import is_freed_memory_kept
+
+    if is_freed_memory_kept():
         return [Finding("allocator", "glibc, keeps freed memory")]
-    remedy = f"faster on a CPU: {KEEP_MEMORY} interlace ..."
+    remedy = "interlace's commands change that; in Python: interlace.allocator.keep_freed_memory()"
     return [Finding("allocator", "glibc, gives freed memory back at once", "note", remedy)]
+
+
+def operators() -> list[Finding]:
+    """What the operators run in: compiled kernels on the CPU, Triton on CUDA, or plain PyTorch, and why."""
+    import torch
+
+    from interlace.ops import _cpu, has_kernels
+
+    if os.environ.get("INTERLACE_PLAIN") == "1":
+        value = "plain PyTorch, because INTERLACE_PLAIN=1 is set"
+        return [Finding("operators", value, "note", "faster: unset INTERLACE_PLAIN")]
+    on_cpu, remedy = "compiled kernels", ""
+    if not has_kernels(torch.empty(0)):
+        has_threads = _cpu._threads is not None
+        reason = "no kernels were built" if has_threads else "this PyTorch has no torch_parallel_for"
+        on_cpu = f"plain PyTorch, because {reason}"
+        remedy = (
+            "install a C compiler, then this package again" if has_threads else "pip install --upgrade torch"
+        )
+    elif _cpu.HAS_CONV:
+        on_cpu += " and fused convolution"
+    else:
+        on_cpu += "; no fused convolution for this processor"
+    if torch.cuda.is_available():
+        has_triton = importlib.util.find_spec("triton") is not None
+        on_cpu += f"; CUDA: {'Triton kernels' if has_triton else 'plain PyTorch, because Triton is missing'}"
+    return [
+        Finding("operators", f"CPU: {on_cpu}", "note" if remedy else "ok", remedy and f"faster: {remedy}")
+    ]
 
 
 def triton() -> list[Finding]:
     """Triton, which compiles the GPU kernels; without it plain PyTorch does the same."""
     if importlib.util.find_spec("triton") is None:
-        value = "not installed: the operators run as plain PyTorch"
+        value = "not installed: on CUDA the operators run in plain PyTorch"
         return [Finding("triton", value, "note", "pip install triton")]
     return [Finding("triton", metadata.version("triton"))]
 

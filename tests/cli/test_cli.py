@@ -19,7 +19,14 @@ from PIL import Image
 from interlace.checkpoints import load_checkpoint, save_checkpoint
 from interlace.cli import VERBS, main
 from interlace.cli.data import evaluation_clips
-from interlace.cli.parser import in_options, nearest, new_parser, protect_file_names, with_underscores
+from interlace.cli.parser import (
+    in_options,
+    nearest,
+    new_parser,
+    protect_file_names,
+    with_switches,
+    with_underscores,
+)
 from interlace.cli.train import read_config
 from interlace.data.annotations import FORMATS
 from interlace.data.splits import read_splits
@@ -132,6 +139,25 @@ def test_dashes_stand_for_underscores_in_options_only() -> None:
     given = ["top-k", "--top-k", "2", "--top-k=a-b", "--labels", "labels", "--no-such"]
     meant = ["top-k", "--top_k", "2", "--top_k=a-b", "--labels", "labels", "--no-such"]
     assert with_underscores(given, parser) == meant
+
+
+def test_a_switch_needs_no_value() -> None:
+    parser = new_parser("x", "")
+    parser.add_argument("--deep.new_net", type=bool)
+    parser.add_argument("--fast", type=bool)
+    parser.add_argument("--name", type=str)
+    given = ["--fast", "--name", "--no-name", "--fast", "false", "--no-fast", "--no-deep.new-net", "a"]
+    meant = [
+        "--fast=true",
+        "--name",
+        "--no-name",
+        "--fast",
+        "false",
+        "--fast=false",
+        "--deep.new_net=false",
+        "a",
+    ]
+    assert with_switches(given, parser) == meant
 
 
 def test_dashes_are_taken_by_every_verb(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from interlace import doctor
 
 
 def describe_machine(device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Processor, cores, threads, memory and allocator, and the GPU if it is one; no host name, no path.
+    """Processor, cores, threads, memory, allocator and operators, and the GPU if it is one; no host name, no path.
 
     Example:
         >>> from interlace.benchmark import describe_machine
         >>> sorted(describe_machine())
-        ['allocator', 'cores', 'cpu', 'device', 'memory_gib', 'threads']
+        ['allocator', 'cores', 'cpu', 'device', 'memory_gib', 'operators', 'threads']
     """
     device = torch.device(device)
     facts: dict[str, Any] = {
@@ -28,6 +28,7 @@ def describe_machine(device: str | torch.device = "cpu") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "memory_gib": _memory_gib(),
         "allocator": doctor.allocator()[0].value,
+        "operators": doctor.operators()[0].value,
     }
     if device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(device)

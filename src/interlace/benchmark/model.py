@@ -49,6 +49,10 @@ class BenchmarkReport:
         for name, numbers in self.networks.items():
             cells = (f"{numbers[key]:.{digits}f}" for key, (_, digits) in _KEYS.items() if key in numbers)
             lines.append(_row(name, cells))
+        lines += [
+            f"ratio: to the time of {list(self.networks)[-1]} in the same round, the median of all rounds",
+            "spread: the middle half of the times over their median; peak: tensors held beyond weights and input",
+        ]
         lines += ["", f"where the time of {self.model} goes (decoding is not part of it):"]
         lines += [f"  {kind:<26}{share:7.1%}" for kind, share in self.shares.items() if share >= 0.005]
         return "\n".join(lines)

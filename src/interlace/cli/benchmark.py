@@ -10,7 +10,7 @@ from interlace.cli.parser import parse
 
 def run(arguments: list[str]) -> int:
     """Measure a network."""
-    return benchmark(**parse("benchmark", benchmark, _with_negations(arguments)))
+    return benchmark(**parse("benchmark", benchmark, arguments))
 
 
 def benchmark(
@@ -48,6 +48,7 @@ def benchmark(
     """
     import torch
 
+    from interlace.allocator import keep_freed_memory
     from interlace.benchmark import benchmark_model
 
     for option, number in (("threads", threads), ("batch", batch), ("rounds", rounds)):
@@ -55,6 +56,7 @@ def benchmark(
             raise ValueError(f"--{option} {number} must be at least 1")
     if threads is not None:
         torch.set_num_threads(threads)
+    keep_freed_memory()
     report = benchmark_model(
         model,
         against=against,
@@ -73,20 +75,6 @@ def benchmark(
     if json is not None:
         _write(json, report.to_dict())
     return 0
-
-
-def _with_negations(arguments: list[str]) -> list[str]:
-    """A bare --optimize or --train means true, and --no-optimize false."""
-    words: list[str] = []
-    for position, word in enumerate(arguments):
-        following = arguments[position + 1].lower() if position + 1 < len(arguments) else ""
-        if word in ("--optimize", "--train") and following not in ("true", "false"):
-            words.append(f"{word}=true")
-        elif word in ("--no-optimize", "--no-train", "--no_optimize", "--no_train"):
-            words.append(f"--{word[5:]}=false")
-        else:
-            words.append(word)
-    return words
 
 
 def _show(message: str) -> None:

@@ -53,7 +53,8 @@ def parse(verb: str, function: Callable[..., int], arguments: list[str]) -> dict
     parser.add_function_arguments(function, as_positional=True, as_group=False, skip=skip)
     for parameter in own:
         _add_argument(parser, function, parameter)
-    values = parser.instantiate(parser.parse_args(with_underscores(protect_file_names(arguments), parser)))
+    arguments = with_underscores(protect_file_names(arguments), parser)
+    values = parser.instantiate(parser.parse_args(with_switches(arguments, parser)))
     given = values.as_dict()
     given.pop("config", None)
     return given
@@ -100,6 +101,24 @@ def with_underscores(arguments: list[str], parser: Parser) -> list[str]:
         meant = "--" + name.removeprefix("--").replace("-", "_")
         is_meant = name.startswith("--") and name not in known and meant in known
         words.append(meant + equals + value if is_meant else word)
+    return words
+
+
+def with_switches(arguments: list[str], parser: Parser) -> list[str]:
+    """Yes-or-no options with their value: a bare `--optimize` becomes `--optimize=true`, `--no-optimize` false."""
+    switches = {
+        option
+        for action in parser._actions
+        for option in action.option_strings
+        if getattr(action, "_typehint", None) is bool
+    }
+    words = []
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        negated = "--" + word[len("--no-") :].replace("-", "_") if word.startswith(("--no-", "--no_")) else ""
+        if word in switches and following.lower() not in ("true", "false"):
+            words.append(f"{word}=true")
+        else:
+            words.append(f"{negated}=false" if negated in switches else word)
     return words
 
 

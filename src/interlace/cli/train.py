@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from interlace.cli.parser import Parser, explain, new_parser, with_underscores
+from interlace.cli.parser import Parser, explain, new_parser, with_switches, with_underscores
 from interlace.data.annotations import FORMATS
 from interlace.training.config import TrainConfig
 from interlace.training.recipes import RECIPES, recipe_overrides
@@ -35,7 +35,7 @@ def read_config(arguments: list[str]) -> TrainConfig:
     )
     parser.add_class_arguments(TrainConfig, as_positional=True, as_group=False)
     explain(parser, "format", f"Format of the annotations: auto, {', '.join(FORMATS)}.")
-    arguments = with_underscores(arguments, parser)
+    arguments = with_switches(with_underscores(arguments, parser), parser)
     values = parser.parse_args(arguments)
     if values.recipe is not None:  # on the command line or in a config file
         _set_defaults(parser, recipe_overrides(values.recipe))

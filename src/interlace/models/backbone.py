@@ -8,6 +8,7 @@ TSM, load into TIN by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 from timm.models import _efficientnet_blocks as efficientnet
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from interlace.layout import clip_to_frames
 from interlace.models.plain import pretrained_cfg
 from interlace.ops import has_kernels, interlaced_conv2d
+from interlace.temporal.displacement import Displacing
 
 TemporalPart = Callable[[int], nn.Module]
 """Makes a temporal module for so many channels, e.g. partial(TemporalShift, num_segments=8)."""
@@ -60,15 +62,13 @@ class TemporalConv2d(nn.Conv2d):
         """Frames (B*T, C, H, W) in, features of frames out."""
         if not self._can_fuse(input):
             return super().forward(self.temporal(input))
-        clip, offset, weight, fold = self.temporal.displacement(input)
+        clip, offset, weight, fold = cast(Displacing, self.temporal).displacement(input)
         kernel, bias = self.weight, self.bias
         if torch.is_autocast_enabled(input.device.type):  # as it would cast the inputs of a convolution
             dtype = torch.get_autocast_dtype(input.device.type)
             clip, kernel, bias = clip.to(dtype), kernel.to(dtype), None if bias is None else bias.to(dtype)
         geometry = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
-        return clip_to_frames(
-            interlaced_conv2d(clip, offset, weight, kernel, bias, fold=fold, **geometry)
-        )
+        return clip_to_frames(interlaced_conv2d(clip, offset, weight, kernel, bias, fold=fold, **geometry))
 
     def _can_fuse(self, input: Tensor) -> bool:
         """Whether the module's output need not exist: it only displaces, and no one else looks at it.

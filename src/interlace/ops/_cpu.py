@@ -45,6 +45,17 @@ class _Conv(ctypes.Structure):
     ]
 
 
+class _RowsConv(ctypes.Structure):
+    """`RowsConv` in cpu/conv_rows.h."""
+
+    _fields_ = [
+        ("move", _Call),
+        *((name, c_void_p) for name in ("packed", "bias", "out")),
+        *((name, c_int64) for name in ("C", "K", "P", "rows", "tasks")),
+        *((name, c_float) for name in ("lowest", "highest")),
+    ]
+
+
 class _Nets(ctypes.Structure):
     """`Nets` in cpu/common.h."""
 
@@ -71,6 +82,8 @@ def _load() -> ctypes.CDLL | None:
     library.interlace_run.argtypes = [POINTER(_Call), c_int32, c_void_p]
     library.interlace_nets.argtypes = [POINTER(_Nets), c_int32, c_void_p]
     library.interlace_conv1x1.argtypes = [POINTER(_Conv), c_void_p]
+    library.interlace_conv_rows.argtypes = [POINTER(_RowsConv), c_int32, c_void_p]
+    library.interlace_pack.argtypes = [c_void_p, c_void_p, c_int64, c_int64, c_int32, c_void_p]
     return library
 
 
@@ -87,7 +100,13 @@ def _parallel_for() -> c_void_p | None:
 _library = _load()
 _threads = _parallel_for()
 HAS_CONV = _library is not None and _library.interlace_conv1x1(byref(_Conv()), None) == 0
-"""Whether the fused convolution exists for this processor."""
+"""Whether the fused convolution of contiguous float32 frames exists for this processor."""
+_ROWS_DTYPES = {
+    dtype
+    for dtype in (torch.float32, torch.bfloat16)
+    if _library is not None and _library.interlace_conv_rows(byref(_RowsConv()), _DTYPES[dtype], None) == 0
+}
+_LANES = 16
 
 
 def supports(x: Tensor) -> bool:
@@ -164,6 +183,57 @@ def conv1x1(
     )
     assert _library is not None
     _library.interlace_conv1x1(byref(conv), _threads)
+    return out
+
+
+def has_conv_rows(x: Tensor, fold: int, num_outputs: int) -> bool:
+    """Whether :func:`conv_rows` takes x: channels-last frames without gaps between them."""
+    B, T, C, H, W = x.shape
+    if not (x.is_cpu and x.dtype in _ROWS_DTYPES and _is_channels_last(x)) or num_outputs % _LANES:
+        return False
+    row = x.stride(4) if W > 1 else x.stride(3)
+    follows = (T == 1 or x.stride(1) == H * W * row) and (B == 1 or x.stride(0) == T * H * W * row)
+    return follows and H * W > 1 and (x.dtype == torch.float32 or (fold % 2 == 0 and C % 2 == 0))
+
+
+def pack(kernel: Tensor) -> Tensor:
+    """A kernel (K, C) in the order in which :func:`conv_rows` reads it."""
+    kernel = kernel.contiguous()
+    packed = torch.empty_like(kernel)
+    assert _library is not None
+    _library.interlace_pack(
+        kernel.data_ptr(), packed.data_ptr(), *kernel.shape, _DTYPES[kernel.dtype], _threads
+    )
+    return packed
+
+
+def conv_rows(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    fold: int,
+    packed: Tensor,
+    bias: Tensor | None,
+    limits: tuple[float, float],
+) -> Tensor:
+    """:func:`conv1x1` for channels-last frames, with a kernel from :func:`pack`; results are cut to the limits."""
+    B, T, C, H, W = x.shape
+    K = packed.shape[0]
+    offset, weight = offset.float().contiguous(), weight.float().contiguous()
+    bias = None if bias is None else bias.float().contiguous()
+    out = x.new_empty((B, T, H, W, K)).permute(0, 1, 4, 2, 3)
+    if out.numel() == 0:
+        return out
+    conv = _RowsConv(
+        _call(x, offset, weight, fold, x),
+        packed.data_ptr(),
+        None if bias is None else bias.data_ptr(),
+        out.data_ptr(),
+        *(C, K, H * W, B * T * H * W, 1),
+        *limits,
+    )
+    assert _library is not None
+    _library.interlace_conv_rows(byref(conv), _DTYPES[x.dtype], _threads)
     return out
 
 

@@ -1,12 +1,13 @@
 """A convolution of interlaced frames, so that the interlaced frames need not exist.
 
-On the CPU, in float32 with contiguous frames, a 1x1 convolution interlaces its operand while it packs it for the
-matrix product. Elsewhere the frames are interlaced and then convolved, but not kept for the gradient: they are
+On the CPU a 1x1 convolution interlaces its operand while it packs it for the matrix product: in float32, and where
+the processor multiplies bfloat16, in that with channels-last frames. Elsewhere the frames are interlaced and then convolved, but not kept for the gradient: they are
 made again from x, which the network holds anyway.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -86,11 +87,20 @@ def _interlaced_conv2d(
     geometry: list[int],
     relu: bool,
 ) -> Tensor:
-    if geometry == [1, 1, 0, 0, 1, 1, 1] and kernel.shape[2:] == (1, 1) and _cpu.has_conv1x1(x):
-        return _cpu.conv1x1(x, offset, weight, fold, kernel.flatten(1), bias, relu=relu)
+    if is_pointwise(kernel, geometry):
+        if _cpu.has_conv1x1(x):
+            return _cpu.conv1x1(x, offset, weight, fold, kernel.flatten(1), bias, relu=relu)
+        if _cpu.has_conv_rows(x, fold, kernel.shape[0]):
+            limits = (0.0 if relu else -math.inf, math.inf)
+            return _cpu.conv_rows(x, offset, weight, fold, _cpu.pack(kernel.flatten(1)), bias, limits)
     moved = clip_to_frames(_dispatch.forward(x, offset, weight, fold))
     out = F.conv2d(moved, kernel, bias, *_conv_arguments(geometry))
     return frames_to_clip(out.relu_() if relu else out, x.shape[1])
+
+
+def is_pointwise(kernel: Tensor, geometry: list[int]) -> bool:
+    """Whether it is the plain 1x1 convolution; geometry as in the operator."""
+    return kernel.shape[2:] == (1, 1) and geometry == [1, 1, 0, 0, 1, 1, 1]
 
 
 def _conv_arguments(geometry: list[int]) -> tuple[list[int], list[int], list[int], int]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interlace.models.backbone import TemporalConv2d
+from interlace.layout import clip_to_frames
 from interlace.ops.in_place import interlace_
+from interlace.ops.packed_conv import can_pack, pack, packed_conv1x1
 from interlace.optimization.processor import has_onednn
+from interlace.temporal.displacement import Displacing
 
 # Activations that oneDNN applies while it writes the output: its name, and its numbers.
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
@@ -20,6 +23,13 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
     nn.SiLU: ("swish", []),
     nn.Hardswish: ("hardswish", []),
 }
+# And those that our own convolution applies: the limits to which it cuts.
+_LIMITS: dict[type[nn.Module], tuple[float | None, float | None]] = {
+    nn.Identity: (None, None),
+    nn.ReLU: (0.0, None),
+    nn.ReLU6: (0.0, 6.0),
+}
+_POINTWISE = ((1, 1), (0, 0), (1, 1), 1)
 
 
 class FusedConv2d(nn.Module):
@@ -35,8 +45,9 @@ class FusedConv2d(nn.Module):
         self.bias = conv.bias
         self.settings: tuple[Any, ...] = (conv.stride, conv.padding, conv.dilation, conv.groups)
         self.activation = activation
+        self._is_pointwise = conv.kernel_size == (1, 1) and self.settings == _POINTWISE
         self.temporal = conv.temporal if isinstance(conv, TemporalConv2d) else None
-        self._packed: Tensor | None = None
+        self._packed: Tensor | None = None  # for oneDNN, or for our own convolution
 
     def forward(self, x: Tensor) -> Tensor:
         """Frames in, features out. Where a temporal module is, x is changed on the way and then restored."""
@@ -45,8 +56,13 @@ class FusedConv2d(nn.Module):
         if not hasattr(self.temporal, "displacement"):
             return self._convolve(self.temporal(x))
         # Only the channels that move are written, not all that the convolution reads.
-        clip, offset, weight, fold = self.temporal.displacement(x)
+        clip, offset, weight, fold = cast(Displacing, self.temporal).displacement(x)
         weight = offset.new_ones((*clip.shape[:2], offset.shape[1])) if weight is None else weight
+        limits = _LIMITS.get(type(self.activation))
+        if limits and self._is_pointwise and can_pack(clip, fold, self.weight):
+            if self._packed is None:
+                self._packed = pack(self.weight)
+            return clip_to_frames(packed_conv1x1(clip, offset, weight, fold, self._packed, self.bias, *limits))
         kept = interlace_(clip, offset, weight, fold)
         out = self._convolve(x)
         clip[:, :, :fold] = kept

@@ -137,7 +137,7 @@ class TemporalInterlace(nn.Module):
 
     def _parameters_of_nets(self) -> list[Tensor]:
         layers = (self.offset_net.conv, self.offset_net.fc1, self.offset_net.fc2, self.weight_net.conv)
-        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]  # type: ignore[misc]
 
     def extra_repr(self) -> str:
         """What `print` shows."""

@@ -93,6 +93,15 @@ INLINE Lanes load_lanes(const float *p)
 }
 INLINE void store_lanes(float *p, Lanes v) { memcpy(p, &v, sizeof v); }
 
+#if defined(__x86_64__) && defined(__linux__)
+/* What arch=x86-64-v4 asks for. */
+static int has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
+}
+#endif
+
 typedef void (*Tasks)(int64_t begin, int64_t end, void *context);
 typedef int32_t (*ParallelFor)(int64_t begin, int64_t end, int64_t grain, Tasks tasks, void *context);
 

@@ -120,9 +120,7 @@ __attribute__((target("arch=x86-64-v3"))) static void convolve_narrow(int64_t be
 }
 static Tasks convolution(void)
 {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd"))
-        return convolve_wide;
+    if (has_avx512()) return convolve_wide;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? convolve_narrow : NULL;
 }
 #elif defined(__aarch64__)

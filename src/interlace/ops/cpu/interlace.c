@@ -68,6 +68,41 @@ INLINE void bfloat16_store(uint16_t *p, float value)
 #undef STORE_LANES
 #undef NAME
 
+/* Where the processor rounds to bfloat16 itself, the kernels of this type exist once more. */
+#if defined(__x86_64__) && defined(__linux__)
+#include <immintrin.h>
+#define HAS_FAST_BFLOAT16
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,avx512bf16")
+#undef CHOOSE_PROCESSOR
+#define CHOOSE_PROCESSOR
+INLINE void bfloat16_round_lanes(uint16_t *p, Lanes v)
+{
+    const __m256bh half = _mm512_cvtneps_pbh((__m512)v);
+    memcpy(p, &half, sizeof half);
+}
+#define ELEMENT uint16_t
+#define LOAD(p) bfloat16_load(p)
+#define STORE(p, v) bfloat16_store(p, v)
+#define LOAD_LANES(p) bfloat16_load_lanes(p)
+#define STORE_LANES(p, v) bfloat16_round_lanes(p, v)
+#define NAME(f) f##_fast_bfloat16
+#include "kernels.h"
+#undef ELEMENT
+#undef LOAD
+#undef STORE
+#undef LOAD_LANES
+#undef STORE_LANES
+#undef NAME
+#pragma GCC pop_options
+#undef CHOOSE_PROCESSOR
+#define CHOOSE_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+static int has_fast_bfloat16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+#endif
+
 #ifdef __FLT16_MAX__
 typedef _Float16 LanesHalf __attribute__((vector_size(2 * LANES)));
 INLINE Lanes float16_load_lanes(const _Float16 *p)
@@ -121,11 +156,15 @@ static void factor_gradients(const Call *c)
 /* dtype: 0 float32, 1 bfloat16, 2 float16. Returns 0, or 1 where the compiler knew no float16. */
 int interlace_run(Call *call, int32_t dtype, ParallelFor parallel_for)
 {
-    const Tasks tasks[] = {tasks_float32, tasks_bfloat16, HALF(tasks_float16)};
+    Tasks tasks[] = {tasks_float32, tasks_bfloat16, HALF(tasks_float16)};
     if (!tasks[dtype]) return 1;
+#ifdef HAS_FAST_BFLOAT16
+    if (has_fast_bfloat16()) tasks[1] = tasks_fast_bfloat16;
+#endif
     parallel_for(0, call->B * call->pieces, 1, tasks[dtype], call);
     if (call->dots) factor_gradients(call);
     return 0;
 }
 
 #include "nets.h"
+#include "conv_rows.h"

@@ -6,28 +6,33 @@
  * A block is `rows` rows of n elements, `row` elements apart. Everything here is inlined into the last function,
  * which exists once for each kind of processor. */
 
-/* dst = near * a + far * b, where a or b may be missing: outside the clip there are zeros. */
-INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float near, const ELEMENT *b,
-                        float far, int64_t row, int64_t rows, int64_t n)
-{
-    if (a && b && far == 0.0f) b = NULL;
-    if (!a || (b && near == 0.0f)) { a = b; near = far; b = NULL; }
-    for (int64_t r = 0; r < rows; r++, dst += dst_row) {
-        int64_t i = 0;
-        if (!a) {
-            memset(dst, 0, n * sizeof(ELEMENT));
-        } else if (!b && near == 1.0f) {
-            memcpy(dst, a, n * sizeof(ELEMENT));
-        } else if (!b) {
-            for (; i + LANES <= n; i += LANES) STORE_LANES(dst + i, near * LOAD_LANES(a + i));
-            for (; i < n; i++) STORE(dst + i, near * LOAD(a + i));
-        } else {
-            for (; i + LANES <= n; i += LANES) STORE_LANES(dst + i, near * LOAD_LANES(a + i) + far * LOAD_LANES(b + i));
-            for (; i < n; i++) STORE(dst + i, near * LOAD(a + i) + far * LOAD(b + i));
-        }
-        if (a) a += row;
-        if (b) b += row;
+/* For each row: whole vectors, and what is left of n. */
+#define EACH_ROW(lanes, single)                                                  \
+    for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row, b += row) {     \
+        int64_t i = 0;                                                           \
+        for (; i + LANES <= n; i += LANES) STORE_LANES(dst + i, lanes);          \
+        for (; i < n; i++) STORE(dst + i, single);                               \
     }
+
+/* dst = near * a + far * b, where a or b may be missing: outside the clip there are zeros. */
+INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float near, const ELEMENT *b, float far,
+                        int64_t row, int64_t rows, int64_t n)
+{
+    if (!a && !b) {
+        for (int64_t r = 0; r < rows; r++, dst += dst_row) memset(dst, 0, n * sizeof(ELEMENT));
+        return;
+    }
+    if (a && b && near != 0.0f && far != 0.0f) {
+        EACH_ROW(near * LOAD_LANES(a + i) + far * LOAD_LANES(b + i), near * LOAD(a + i) + far * LOAD(b + i))
+        return;
+    }
+    if (!a || (b && near == 0.0f)) { a = b; near = far; }
+    if (near == 1.0f && n * sizeof(ELEMENT) > 1024) {
+        for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row) memcpy(dst, a, n * sizeof(ELEMENT));
+        return;
+    }
+    b = a;
+    EACH_ROW(near * LOAD_LANES(a + i), near * LOAD(a + i))
 }
 
 /* sum += g * a, in lanes and chains of their own: the order of the sum does not hang on the compiler. */
@@ -146,3 +151,5 @@ CHOOSE_PROCESSOR static void NAME(tasks)(int64_t begin, int64_t end, void *conte
         NAME(copy)(c, backward ? &c->grad : &c->x, &c->out, &at);
     }
 }
+
+#undef EACH_ROW

@@ -43,7 +43,10 @@ CHOOSE_PROCESSOR static void nets_of_sample(const Nets *v, int64_t b, const floa
 
 int interlace_nets(Nets *nets, int32_t dtype, ParallelFor parallel_for)
 {
-    const Tasks means[] = {means_float32, means_bfloat16, HALF(means_float16)};
+    Tasks means[] = {means_float32, means_bfloat16, HALF(means_float16)};
+#ifdef HAS_FAST_BFLOAT16
+    if (has_fast_bfloat16()) means[1] = means_fast_bfloat16;
+#endif
     const int64_t taps = 3 * nets->F, rows = nets->groups + 1;
     float *scratch = malloc((rows * taps + 2 * nets->T) * sizeof(float));
     if (!means[dtype] || !scratch) {
