@@ -23,8 +23,12 @@ def inputs(
     return x.to(dtype), offset.to(dtype), weight.to(dtype)
 
 
-def definition(x: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def definition(
+    x: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor, fold: int | None = None
+) -> torch.Tensor:
     """The hat function as it is written, one T x T matrix for each sample and group."""
+    if fold is not None:
+        return torch.cat([definition(x[:, :, :fold], offset, weight), x[:, :, fold:]], 2)
     t = torch.arange(x.shape[1], dtype=x.dtype)
     hat = (1 - (t[:, None] - t[None, :] - offset[:, :, None, None]).abs()).clamp(min=0)
     matrix = weight.transpose(1, 2)[..., None] * hat
@@ -39,6 +43,21 @@ def channels_last(x: torch.Tensor) -> torch.Tensor:
 def test_equals_the_definition():
     x, offset, weight = inputs()
     torch.testing.assert_close(interlace(x, offset, weight), definition(x, offset, weight))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("fold", [3, 6])
+@pytest.mark.parametrize("last", [False, True])
+def test_only_the_first_channels_move(last, fold, dtype):
+    leaves = [a.requires_grad_() for a in inputs(dtype)]
+    x = channels_last(leaves[0]) if last else leaves[0]
+    out, wanted = interlace(x, *leaves[1:], fold), definition(*leaves, fold)
+    torch.testing.assert_close(out, wanted)
+    assert torch.equal(out[:, :, fold:], x[:, :, fold:])
+    grad = torch.randn_like(out)
+    got, wanted = (torch.autograd.grad(a, leaves, grad) for a in (out, wanted))
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+    assert torch.equal(got[0][:, :, fold:], grad[:, :, fold:])
 
 
 def test_a_positive_offset_delays():
@@ -63,6 +82,19 @@ def test_nothing_is_left_beyond_the_clip(offset, kernel):
     assert not kernel.forward(x, k, near, far).any()
 
 
+# At -4 itself the right derivative sees the last frame come in.
+@pytest.mark.parametrize("offset", [4.0, 1e30, float("inf"), -4.01, -1e30, float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("last", [False, True])
+def test_beyond_the_clip_there_is_no_gradient(last, dtype, offset):
+    x, _, weight = inputs(dtype)
+    offset = torch.full((B, G), offset, dtype=dtype)
+    leaves = [a.requires_grad_() for a in (channels_last(x) if last else x, offset, weight)]
+    out = interlace(*leaves)
+    assert not out.any()
+    assert not any(grad.any() for grad in torch.autograd.grad(out, leaves, torch.randn_like(out)))
+
+
 def test_not_a_number_stays_visible():
     x, offset, weight = inputs(torch.float32)
     offset[1, 2] = float("nan")
@@ -73,6 +105,19 @@ def test_integer_offsets_equal_the_temporal_shift_bit_for_bit():
     x = torch.randn(2, 5, 8, 3, 4)
     out = interlace(x, torch.tensor([[-1.0, 1.0, 0.0, 0.0]] * 2))
     assert torch.equal(out, temporal_shift(x, fold_div=4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("mode", ["bidirectional", "causal"])
+@pytest.mark.parametrize("last", [False, True])
+def test_the_temporal_shift_is_an_interlacing_by_whole_frames(last, mode, dtype):
+    """Outputs and gradients, bit for bit."""
+    x, grad = torch.randn(2, 2, 5, 8, 3, 4).to(dtype)
+    x = (channels_last(x) if last else x).requires_grad_()
+    offset = torch.tensor([[-1.0, 1.0] if mode == "bidirectional" else [1.0]] * 2)
+    out, wanted = interlace(x, offset, None, 2 * offset.shape[1]), temporal_shift(x, 4, mode)
+    assert torch.equal(out, wanted)
+    assert torch.equal(*(torch.autograd.grad(a, x, grad)[0] for a in (out, wanted)))
 
 
 @pytest.mark.parametrize("num_frames", [1, 2])
@@ -129,13 +174,89 @@ def test_gradient_at_an_integer_is_the_right_derivative():
         assert grad[b, group].item() == pytest.approx(rise.item(), abs=1e-6)
 
 
+def transposed(x: torch.Tensor) -> torch.Tensor:
+    return x.mT.contiguous().mT
+
+
+def sliced_last(x: torch.Tensor) -> torch.Tensor:
+    return channels_last(torch.cat([x, x], 2))[:, :, : x.shape[2]]
+
+
+def same_pixel(x: torch.Tensor) -> torch.Tensor:
+    return x[..., :1, :1].expand(x.shape)
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # opcheck looks at inputs that are no leaves
-def test_opcheck():
-    leaves = (*(a.requires_grad_() for a in inputs(torch.float32)), C)
-    arguments = (torch.randn(B, T, C, H, W), *inputs(torch.float32), C, True)
-    forward = opcheck(torch.ops.interlace.interlace.default, leaves)
-    backward = opcheck(torch.ops.interlace.interlace_backward.default, arguments)
-    assert set(forward.values()) == set(backward.values()) == {"SUCCESS"}
+@pytest.mark.parametrize(
+    "layout", [torch.Tensor.contiguous, channels_last, transposed, sliced_last, same_pixel]
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("fold", [3, 6])
+def test_opcheck(fold, dtype, layout):
+    x, offset, weight = inputs(torch.float32)
+    x, weight = layout(x.to(dtype)), transposed(weight)
+    leaves = [a.requires_grad_() for a in (x, offset, weight)]
+    results = opcheck(torch.ops.interlace.interlace.default, (*leaves, fold))
+    assert set(results.values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("layout", [torch.Tensor.contiguous, channels_last, transposed, sliced_last])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("with_factors", [False, True])
+def test_opcheck_of_the_backward(with_factors, dtype, layout):
+    x, offset, weight = inputs(torch.float32)
+    grad, x, weight = torch.randn(x.shape, dtype=dtype), layout(x.to(dtype)), transposed(weight)
+    for arguments in ((grad, x, offset, weight), (layout(grad), x, offset[:1].expand(B, G), weight)):
+        apart, in_place = torch.ops.interlace.interlace_backward, torch.ops.interlace.interlace_backward_
+        results = opcheck(apart.default, (*arguments, 3, with_factors))
+        assert set(results.values()) == {"SUCCESS"}
+        results = opcheck(in_place.default, (arguments[0].clone(), *arguments[1:], 3, with_factors))
+        assert set(results.values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("axis", [0, 1, 5])
+def test_vmap_over_the_batch(axis, dtype):
+    x, offset, weight = inputs(dtype)
+    clips, offsets = torch.stack([x, x + 1, 2 * x], axis), torch.stack([offset, -offset, offset + 0.5])
+    out = torch.func.vmap(interlace, in_dims=(axis, 0, None))(clips, offsets, weight)
+    same_clip = torch.func.vmap(lambda offset: interlace(x, offset, None, 3))(offsets)
+    for i in range(3):
+        torch.testing.assert_close(out[i], interlace(clips.select(axis, i), offsets[i], weight))
+        torch.testing.assert_close(same_clip[i], interlace(x, offsets[i], None, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_vmap_of_the_gradient(dtype):
+    leaves = [a.requires_grad_() for a in inputs(dtype)]
+    out = interlace(*leaves, 3)
+    grads = torch.randn(3, *out.shape, dtype=dtype)
+    got = torch.autograd.grad(out, leaves, grads, is_grads_batched=True, retain_graph=True)
+    for i in range(3):
+        wanted = torch.autograd.grad(out, leaves, grads[i], retain_graph=True)
+        torch.testing.assert_close([a[i] for a in got], list(wanted))
+
+
+def test_second_derivatives_are_refused():
+    """They are not implemented; zeros would be wrong."""
+    leaves = [a.requires_grad_() for a in inputs()]
+    (grad,) = torch.autograd.grad(interlace(*leaves).square().sum(), leaves[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="backward"):
+        grad.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_export_keeps_the_operator(dtype):
+    class Part(torch.nn.Module):
+        def forward(self, x, offset, weight):
+            return inspect.unwrap(interlace)(x, offset, weight, 3)
+
+    exported = torch.export.export(Part(), inputs(dtype))
+    assert [str(node.target) for node in exported.graph.nodes if node.op == "call_function"] == [
+        "interlace.interlace.default"
+    ]
+    other = inputs(dtype, seed=1)
+    torch.testing.assert_close(exported.module()(*other), interlace(*other, 3))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -174,12 +295,16 @@ def test_the_input_is_not_changed():
         (((2, 4, 6, 5, 7), (2, 4), None), "C=6 .* G=4"),
         (((2, 4, 6, 5, 7), (2, 0), None), "G=0"),
         (((2, 4, 6, 5, 7), (2, 3), (2, 3, 4)), r"\(2, 4, 3\), got \(2, 3, 4\)"),
+        (((2, 4, 6, 5, 7), (2, 3), None, 7), "fold=7 .* C=6"),
+        (((2, 4, 6, 5, 7), (2, 3), None, 0), "fold=0 .* C=6"),
+        (((2, 4, 6, 5, 7), (2, 3), None, -3), "fold=-3 .* C=6"),
+        (((2, 4, 6, 5, 7), (2, 3), None, 4), "C=4 .* G=3"),
     ],
 )
 def test_bad_shapes_are_named(shapes, message):
-    x, offset, weight = (None if shape is None else torch.zeros(shape) for shape in shapes)
+    x, offset, weight = (None if shape is None else torch.zeros(shape) for shape in shapes[:3])
     with pytest.raises(ValueError, match=message):
-        inspect.unwrap(interlace)(x, offset, weight)  # without the shape check of the test run
+        inspect.unwrap(interlace)(x, offset, weight, *shapes[3:])  # without the shape check of the test run
 
 
 def test_integers_are_refused():
@@ -209,6 +334,19 @@ def test_cuda_equals_the_cpu(dtype):
         torch.testing.assert_close(
             got.cpu(), wanted, atol=1e-2 if dtype != torch.float32 else 1e-4, rtol=1e-3
         )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_is_part_of_a_cuda_graph():
+    x, offset, weight = (a.cuda() for a in inputs(torch.float32))
+    interlace(x, offset, weight, 3)  # tunes itself
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = interlace(x, offset, weight, 3)
+    offset.neg_()
+    x.add_(1)
+    graph.replay()
+    torch.testing.assert_close(out, interlace(x, offset, weight, 3))
 
 
 @pytest.mark.reference

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import copy
 import json
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -148,6 +152,174 @@ def test_resampling_to_the_same_length_changes_nothing():
     state = module.resampled_state(6)
     for name, value in module.state_dict().items():
         torch.testing.assert_close(state[name], value)
+
+
+def awake(mirrored: bool = True) -> TemporalInterlace:
+    """With offsets and weights that differ from sample to sample and from group to group."""
+    module = TemporalInterlace(35, num_segments=4, mirrored=mirrored)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return module
+
+
+def plain(module: TemporalInterlace, x: torch.Tensor) -> torch.Tensor:
+    """The module as the paper's equations 1 to 4 write it."""
+    clip = x.unflatten(0, (-1, module.num_segments))
+    z = clip[:, :, : module.fold].mean((-2, -1), dtype=module.offset_net.fc1.weight.dtype).mT
+    offset, weight = module.offset_net(z), module.weight_net(z)
+    if module.mirrored:
+        offset, weight = torch.cat([offset, -offset], 1), torch.cat([weight, weight], 2)
+    t = torch.arange(module.num_segments, dtype=offset.dtype)
+    hat = (1 - (t[:, None] - t - offset[:, :, None, None]).abs()).clamp(min=0)
+    matrix = weight.transpose(1, 2)[..., None] * hat
+    groups = clip[:, :, : module.fold].unflatten(2, (offset.shape[1], -1)).to(offset.dtype)
+    moved = torch.einsum("bgts,bsgchw->btgchw", matrix, groups).flatten(2, 3).to(x.dtype)
+    return torch.cat([moved, clip[:, :, module.fold :]], 2).flatten(0, 1)
+
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_outputs_and_gradients_equal_the_equations(mirrored, dtype, layout):
+    """The second use of x is the shortcut of a residual block."""
+    module, x = awake(mirrored).to(dtype), frames().to(dtype, memory_format=layout).requires_grad_()
+    leaves = [x, *module.parameters()]
+    out, wanted = (f(x).relu() + 2 * x for f in (module, lambda x: plain(module, x)))
+    torch.testing.assert_close(out, wanted)
+    grad = torch.randn_like(out)
+    before = grad.clone()
+    got = torch.autograd.grad(out, leaves, grad)
+    torch.testing.assert_close(got, torch.autograd.grad(wanted, leaves, grad), atol=1e-4, rtol=1e-4)
+    assert torch.equal(grad, before)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("with_grad", [False, True])
+def test_displacement_says_what_forward_does(with_grad, dtype, layout):
+    module = awake().double() if dtype == torch.float64 else awake()
+    x = frames().to(dtype, memory_format=layout)
+    with torch.set_grad_enabled(with_grad):
+        clip, offset, weight, fold = module.displacement(x)
+        assert torch.equal(module(x), interlace(clip, offset, weight, fold).flatten(0, 1))
+    assert torch.equal(clip.flatten(0, 1), x)
+    assert fold == 8
+    assert offset.dtype == weight.dtype == module.offset_net.fc1.weight.dtype
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_inference_equals_training(mirrored, dtype, layout):
+    """Without a gradient the nets may run in one call."""
+    module, x = awake(mirrored), frames().to(dtype, memory_format=layout)
+    *_, offset, weight, fold = module.displacement(x)
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            *_, other_offset, other_weight, other_fold = module.displacement(x)
+        torch.testing.assert_close((other_offset, other_weight), (offset, weight), atol=1e-5, rtol=1e-5)
+        assert fold == other_fold
+
+
+@pytest.mark.parametrize("net", ["offset_net", "weight_net", "offset_net.fc1", "weight_net.conv"])
+def test_hooks_of_the_nets_are_called_in_inference_too(net):
+    module, seen = awake(), []
+    module.get_submodule(net).register_forward_hook(lambda _, __, out: seen.append(out.shape))
+    module(frames())
+    with torch.no_grad():
+        module(frames())
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("with_grad", [False, True])
+def test_the_nets_may_be_exchanged(with_grad):
+    class Constant(torch.nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return z.new_tensor([[1.0, -1.0]]).expand(z.shape[0], 2)
+
+    module, x = awake(), frames()
+    module.offset_net = Constant()
+    with torch.set_grad_enabled(with_grad):
+        offset = module.displacement(x).offset
+    assert offset.tolist() == [[1, -1, -1, 1]] * 2
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_autocast_equals_the_equations(layout):
+    module, x = awake(), frames().to(memory_format=layout)
+    half = x.bfloat16().requires_grad_()
+    exact = x.bfloat16().double().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = module(half)
+    wanted = plain(copy.deepcopy(module).double(), exact)
+    torch.testing.assert_close(out.double(), wanted, atol=0.02, rtol=0.01)
+    grad = torch.randn_like(out)
+    got = torch.autograd.grad(out, [half, module.offset_net.conv.weight], grad)
+    double = copy.deepcopy(module).double()
+    wanted = torch.autograd.grad(plain(double, exact), [exact, double.offset_net.conv.weight], grad.double())
+    for a, b in zip(got, wanted, strict=True):
+        torch.testing.assert_close(a.double(), b, atol=0.02 * b.abs().max().item(), rtol=0.02)
+
+
+def test_records_in_inference_too():
+    module, x = awake(), frames()
+    records = []
+    for with_grad in (False, True):
+        with torch.set_grad_enabled(with_grad), record_offsets(module) as record:
+            module(x)
+        records.append(record[""])
+    torch.testing.assert_close(*records, atol=1e-5, rtol=1e-5)
+
+
+def test_a_module_per_sample():
+    """torch.func: vmap, the gradient, and both; forward derivatives."""
+    module, clips = awake(), torch.stack([frames(), 2 * frames(), frames() + 1])
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        return module(x).square().sum()
+
+    for with_grad in (False, True):
+        with torch.set_grad_enabled(with_grad):
+            out = torch.func.vmap(module)(clips)
+            for i in range(3):
+                torch.testing.assert_close(out[i], module(clips[i]), atol=1e-5, rtol=1e-5)
+    grads = torch.func.vmap(torch.func.grad(loss))(clips)
+    for i in range(3):
+        x = clips[i].clone().requires_grad_()
+        (wanted,) = torch.autograd.grad(loss(x), x)
+        torch.testing.assert_close(torch.func.grad(loss)(clips[i]), wanted, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(grads[i], wanted, atol=1e-4, rtol=1e-4)
+    tangent = torch.func.jvp(loss, (clips[0],), (clips[1],))[1]
+    (wanted,) = torch.autograd.grad(loss(x := clips[0].clone().requires_grad_()), x)
+    torch.testing.assert_close(tangent, (wanted * clips[1]).sum(), rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiles_as_one_graph(backend, mirrored):
+    """In a process of its own: the shape check of the test run cannot be traced."""
+    code = f"""
+import torch
+from interlace.temporal import TemporalInterlace
+torch.manual_seed(0)
+module = TemporalInterlace(16, num_segments=4, mirrored={mirrored})
+x = torch.randn(8, 16, 5, 7, requires_grad=True)
+compiled = torch.compile(module, fullgraph=True, backend="{backend}")
+leaves = [x, *module.parameters()]
+grad = torch.randn(8, 16, 5, 7)
+torch.testing.assert_close(compiled(x), module(x))
+got, wanted = (torch.autograd.grad(f(x), leaves, grad) for f in (compiled, module))
+torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+with torch.no_grad():
+    torch.testing.assert_close(compiled(x), module(x))
+"""
+    if backend == "inductor" and shutil.which("cc") is None:
+        pytest.skip("inductor needs a C++ compiler")
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.reference

@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -113,7 +114,7 @@ def with_switches(arguments: list[str], parser: Parser) -> list[str]:
         if getattr(action, "_typehint", None) is bool
     }
     words = []
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         negated = "--" + word[len("--no-") :].replace("-", "_") if word.startswith(("--no-", "--no_")) else ""
         if word in switches and following.lower() not in ("true", "false"):
             words.append(f"{word}=true")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from interlace.layout import clip_to_frames
 from interlace.models.plain import pretrained_cfg
 from interlace.ops import has_kernels, interlaced_conv2d
-from interlace.temporal.displacement import Displacing
+from interlace.temporal.displacement import Displacing, displaces
 
 TemporalPart = Callable[[int], nn.Module]
 """Makes a temporal module for so many channels, e.g. partial(TemporalShift, num_segments=8)."""
@@ -63,12 +63,10 @@ class TemporalConv2d(nn.Conv2d):
         if not self._can_fuse(input):
             return super().forward(self.temporal(input))
         clip, offset, weight, fold = cast(Displacing, self.temporal).displacement(input)
-        kernel, bias = self.weight, self.bias
-        if torch.is_autocast_enabled(input.device.type):  # as it would cast the inputs of a convolution
-            dtype = torch.get_autocast_dtype(input.device.type)
-            clip, kernel, bias = clip.to(dtype), kernel.to(dtype), None if bias is None else bias.to(dtype)
         geometry = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
-        return clip_to_frames(interlaced_conv2d(clip, offset, weight, kernel, bias, fold=fold, **geometry))
+        return clip_to_frames(
+            interlaced_conv2d(clip, offset, weight, self.weight, self.bias, fold=fold, **geometry)
+        )
 
     def _can_fuse(self, input: Tensor) -> bool:
         """Whether the module's output need not exist: it only displaces, and no one else looks at it.
@@ -76,12 +74,11 @@ class TemporalConv2d(nn.Conv2d):
         A compiled or exported graph has the two parts as they are, for the compiler to fuse.
         """
         return (
-            hasattr(self.temporal, "displacement")
+            not torch.compiler.is_compiling()
             and has_kernels(input)
-            and not torch.compiler.is_compiling()
+            and displaces(self.temporal)
             and self.padding_mode == "zeros"
             and not isinstance(self.padding, str)
-            and not (self.temporal._forward_hooks or self.temporal._forward_pre_hooks)
         )
 
 

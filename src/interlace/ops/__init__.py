@@ -8,6 +8,7 @@ from __future__ import annotations
 
 # The functions carry the names of their files. Binding them here, after both files are loaded, makes
 # `interlace.ops.interlace` the function; the files are reached as `from interlace.ops.interlace import ...`.
+from interlace.ops import in_place, nets, packed_conv  # noqa: F401 - whoever loads an exported program needs them
 from interlace.ops._dispatch import has_kernels
 from interlace.ops.conv import interlaced_conv2d
 from interlace.ops.interlace import interlace

@@ -116,18 +116,20 @@ def supports(x: Tensor) -> bool:
 
 def forward(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor:
     """What `ops.interlace` returns."""
-    x = _dense_frames(x)
-    out = torch.empty_like(x)
+    out, dense = torch.empty_like(x), _dense_frames(x)
     offset, weight = offset.float().contiguous(), weight.float().contiguous()
-    _run(_call(x, offset, weight, fold, out), x.dtype)
-    return out
+    into = out if _same_layout(out, dense) else _empty_with_layout(dense)
+    _run(_call(dense, offset, weight, fold, into), x.dtype)
+    return out if into is out else out.copy_(into)
 
 
 def in_place(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor | None:
     """Interlace within x; returns its first channels as they were. None if x is laid out in another way."""
-    if not (_is_contiguous(x) or _is_channels_last(x)):
+    if not (_is_contiguous(x) or _is_channels_last(x)) or not _is_exclusive(x):
         return None
     kept = torch.empty_like(x[:, :, :fold])
+    if not _same_layout(kept, x):
+        return None
     offset, weight = offset.float().contiguous(), weight.float().contiguous()
     call = _call(x, offset, weight, fold, x)
     call.kept = _operand(kept)
@@ -139,22 +141,31 @@ def backward(
     grad: Tensor, x: Tensor, offset: Tensor, weight: Tensor, fold: int, *, with_factors: bool, in_place: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Gradients of x, offset and weight; the last two only with_factors. In place, the first overwrites grad."""
-    x = _dense_frames(x)
-    if not _same_layout(grad, x):
-        grad, in_place = torch.empty_like(x).copy_(grad), True
-    out = grad if in_place else torch.empty_like(x)
-    dtypes = offset.dtype, weight.dtype
-    offset, weight = offset.float().contiguous(), weight.float().contiguous()
-    call = _call(x, offset, weight, fold, out)
+    dense = _dense_frames(x)
+    if not _same_layout(grad, dense) or not _is_exclusive(grad):
+        grad, in_place = _empty_with_layout(dense).copy_(grad), True
+    into = grad if in_place else _empty_with_layout(dense)
+    call_offset, call_weight = offset.float().contiguous(), weight.float().contiguous()
+    call = _call(dense, call_offset, call_weight, fold, into)
     call.grad = _operand(grad)
-    if not with_factors:
-        _run(call, x.dtype)
-        return out, None, None
-    grad_offset, grad_weight = torch.zeros_like(offset), torch.zeros_like(weight)
-    dots = offset.new_zeros(call.B * call.pieces * call.G * call.T * 2)
-    call.dots, call.grad_offset, call.grad_weight = (a.data_ptr() for a in (dots, grad_offset, grad_weight))
+    factors: tuple[Tensor | None, Tensor | None] = (None, None)
+    if with_factors:
+        factors = torch.zeros_like(call_offset), torch.zeros_like(call_weight)
+        dots = call_offset.new_zeros(call.B * call.pieces * call.G * call.T * 2)
+        call.dots, call.grad_offset, call.grad_weight = (a.data_ptr() for a in (dots, *factors))
     _run(call, x.dtype)
-    return out, grad_offset.to(dtypes[0]), grad_weight.to(dtypes[1])
+    grad_x = into if into.stride() == (like := torch.empty_like(x)).stride() else like.copy_(into)
+    grad_offset, grad_weight = (
+        None if made is None else _as(made, given)
+        for made, given in zip(factors, (offset, weight), strict=True)
+    )
+    return grad_x, grad_offset, grad_weight
+
+
+def _as(made: Tensor, given: Tensor) -> Tensor:
+    """With the dtype and the memory format of another tensor."""
+    like = torch.empty_like(given)
+    return made if made.dtype == like.dtype and made.stride() == like.stride() else like.copy_(made)
 
 
 def has_conv1x1(x: Tensor) -> bool:
@@ -168,7 +179,7 @@ def conv1x1(
     """The convolution (K, C) of the interlaced frames, (B, T, K, H, W); nothing is written but the result."""
     B, T, C, H, W = x.shape
     K, G = kernel.shape[0], offset.shape[1]
-    kernel = kernel.contiguous()
+    kernel, bias = kernel.contiguous(), None if bias is None else bias.contiguous()
     offset, weight = offset.float().contiguous(), weight.float().contiguous()
     out = x.new_empty((B, T, K, H, W))
     if out.numel() == 0:
@@ -237,9 +248,7 @@ def conv_rows(
     return out
 
 
-def nets(
-    x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool
-) -> tuple[Tensor, Tensor]:
+def nets(x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool) -> tuple[Tensor, Tensor]:
     """What `ops.nets.offset_and_weight` returns."""
     x = _dense_frames(x)
     B, T, _, H, W = x.shape
@@ -296,20 +305,36 @@ def _is_contiguous(x: Tensor) -> bool:
     """Each frame for itself; samples and frames may lie apart, as in a slice of channels."""
     C, H, W = x.shape[2:]
     of_channels, of_rows, of_columns = x.stride()[2:]
-    return (
-        (C == 1 or of_channels == H * W) and (H == 1 or of_rows == W) and (W == 1 or of_columns == 1)
-    )
+    return (C == 1 or of_channels == H * W) and (H == 1 or of_rows == W) and (W == 1 or of_columns == 1)
 
 
 def _is_channels_last(x: Tensor) -> bool:
-    """Each frame for itself; pixels may lie apart, as in a slice of channels."""
+    """Each frame for itself; pixels may lie apart, as in a slice of channels, but not on each other."""
     C, H, W = x.shape[2:]
     of_channels, of_rows, of_columns = x.stride()[2:]
-    return (C == 1 or of_channels == 1) and (H == 1 or W == 1 or of_rows == W * of_columns)
+    of_pixels = of_columns if W > 1 else of_rows
+    return (
+        (C == 1 or of_channels == 1)
+        and (H * W == 1 or of_pixels >= C)
+        and (H == 1 or W == 1 or of_rows == W * of_columns)
+    )
+
+
+def _is_exclusive(x: Tensor) -> bool:
+    """Whether no frame lies on another one, as expanded ones do: only then may x be written."""
+    return (x.shape[0] == 1 or x.stride(0) != 0) and (x.shape[1] == 1 or x.stride(1) != 0)
 
 
 def _dense_frames(x: Tensor) -> Tensor:
     return x if _is_contiguous(x) or _is_channels_last(x) else x.contiguous()
+
+
+def _empty_with_layout(x: Tensor) -> Tensor:
+    """Dense, and contiguous or channels-last as the frames of x are."""
+    if _is_contiguous(x):
+        return x.new_empty(x.shape)
+    B, T, C, H, W = x.shape
+    return x.new_empty((B, T, H, W, C)).permute(0, 1, 4, 2, 3)
 
 
 def _same_layout(grad: Tensor, x: Tensor) -> bool:

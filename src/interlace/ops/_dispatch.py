@@ -27,13 +27,18 @@ def forward(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor:
 
 
 def backward(
-    grad: Tensor, x: Tensor, offset: Tensor, weight: Tensor, fold: int, *, with_factors: bool, in_place: bool = False
+    grad: Tensor,
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    fold: int,
+    *,
+    with_factors: bool,
+    in_place: bool = False,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Gradients of x, offset and weight; the last two only with_factors. In place, the first may overwrite grad."""
     if _cpu.supports(x):
-        return _cpu.backward(
-            grad, x, offset, weight, fold, with_factors=with_factors, in_place=in_place
-        )
+        return _cpu.backward(grad, x, offset, weight, fold, with_factors=with_factors, in_place=in_place)
     if (kernels := triton_kernels(x)) is not None:
         return kernels.backward(grad, x, offset, weight, fold)
     return _plain_backward(grad, x, offset, weight, fold)
@@ -65,6 +70,20 @@ def _triton() -> ModuleType | None:
     return kernels
 
 
+def has_triton_conv1x1(x: Tensor) -> bool:
+    """Whether the fused convolution may pay: in half precision, which has the tensor cores."""
+    return x.dtype in (torch.float16, torch.bfloat16) and triton_kernels(x) is not None
+
+
+def triton_conv1x1(
+    x: Tensor, offset: Tensor, weight: Tensor, fold: int, kernel: Tensor, bias: Tensor | None, *, relu: bool
+) -> Tensor:
+    """The convolution (K, C) of the interlaced frames, with bias and ReLU, in one kernel."""
+    from interlace.ops._triton_conv import interlaced_conv1x1  # imports Triton, which takes its time
+
+    return interlaced_conv1x1(x, offset, weight, fold, kernel, None, bias, relu)
+
+
 def _plain_forward(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor:
     k, _, near, far = taps(offset, weight, x.dtype)
     moved = (_slices if x.is_cpu else _index).forward(x[:, :, :fold], k, near, far)
@@ -89,8 +108,8 @@ def taps(offset: Tensor, weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Te
     """Integers k (B, G), phi (B, G), and the factors (B, T, G) of the frames t - k and t - k - 1."""
     work_dtype = torch.promote_types(dtype, torch.float32)
     offset, weight = offset.to(work_dtype), weight.to(work_dtype)
-    # From T frames on nothing of the clip is left, so k may stop there; NaN stays visible through phi.
+    # From T frames on nothing of the clip is left, so k may stop there, and phi with it; NaN stays visible through phi.
     T = weight.shape[1]
     k = offset.floor().nan_to_num(0.0).clamp(-T - 1, T)
-    phi = offset - k
+    phi = torch.where(offset.abs() > T + 1, 0.0, offset - k)
     return k.long(), phi, weight * (1 - phi)[:, None], weight * phi[:, None]

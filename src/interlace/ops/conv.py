@@ -1,14 +1,14 @@
 """A convolution of interlaced frames, so that the interlaced frames need not exist.
 
-On the CPU a 1x1 convolution interlaces its operand while it packs it for the matrix product: in float32, and where
-the processor multiplies bfloat16, in that with channels-last frames. Elsewhere the frames are interlaced and then convolved, but not kept for the gradient: they are
-made again from x, which the network holds anyway.
+On the CPU a 1x1 convolution interlaces its operand while it packs it for the matrix product: in float32, and
+where the processor multiplies bfloat16, in that with channels-last frames. Elsewhere the frames are interlaced and
+then convolved, but not kept for the gradient: they are made again from x, which the network holds anyway.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interlace.layout import clip_to_frames, frames_to_clip
-from interlace.ops import _cpu, _dispatch
-from interlace.ops.interlace import checked, interlace_backward_
+from interlace.ops import _choice, _cpu, _dispatch, _transforms
+from interlace.ops.interlace import checked, interlace, interlace_backward, interlace_backward_
 
 
 def interlaced_conv2d(
@@ -61,12 +61,25 @@ def interlaced_conv2d(
         >>> interlaced_conv2d(x, torch.tensor([[0.5, -0.5]] * 2), None, kernel)[0, :, 0, 0, 0]
         tensor([6., 8., 8., 6.])
     """
+    if torch.is_autocast_enabled(x.device.type):  # the rule of every convolution
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, kernel, bias = x.to(dtype), kernel.to(dtype), None if bias is None else bias.to(dtype)
     weight, fold = checked(x, offset, weight, fold)
     if kernel.ndim != 4 or kernel.shape[1] * groups != x.shape[2]:
         raise ValueError(
             f"kernel must be (K, {x.shape[2] // groups}, kH, kW) for x with C={x.shape[2]} and groups={groups}, "
             f"got {tuple(kernel.shape)}"
         )
+    if bias is not None and bias.shape != kernel.shape[:1]:
+        raise ValueError(f"bias must be (K,)={tuple(kernel.shape[:1])}, got {tuple(bias.shape)}")
+    if kernel.dtype != x.dtype or (bias is not None and bias.dtype != x.dtype):
+        raise ValueError(
+            f"x is {x.dtype}, kernel {kernel.dtype}" + ("" if bias is None else f", bias {bias.dtype}")
+        )
+    if _transforms.is_transformed() or _transforms.needs_plain_derivatives():
+        moved = clip_to_frames(interlace(x, offset, weight, fold))
+        out = F.conv2d(moved, kernel, bias, stride, padding, dilation, groups)
+        return frames_to_clip(out.relu() if relu else out, x.shape[1])
     geometry = [*stride, *padding, *dilation, groups]
     return _interlaced_conv2d(x, offset, weight, fold, kernel, bias, geometry, relu)
 
@@ -87,15 +100,47 @@ def _interlaced_conv2d(
     geometry: list[int],
     relu: bool,
 ) -> Tensor:
-    if is_pointwise(kernel, geometry):
-        if _cpu.has_conv1x1(x):
-            return _cpu.conv1x1(x, offset, weight, fold, kernel.flatten(1), bias, relu=relu)
-        if _cpu.has_conv_rows(x, fold, kernel.shape[0]):
-            limits = (0.0 if relu else -math.inf, math.inf)
-            return _cpu.conv_rows(x, offset, weight, fold, _cpu.pack(kernel.flatten(1)), bias, limits)
-    moved = clip_to_frames(_dispatch.forward(x, offset, weight, fold))
-    out = F.conv2d(moved, kernel, bias, *_conv_arguments(geometry))
-    return frames_to_clip(out.relu_() if relu else out, x.shape[1])
+    form = _fused_form(x, fold, kernel, geometry)
+    if form == "contiguous":
+        return _cpu.conv1x1(x, offset, weight, fold, kernel.flatten(1), bias, relu=relu)
+    if form == "channels_last":
+        limits = (0.0 if relu else -math.inf, math.inf)
+        return _cpu.conv_rows(x, offset, weight, fold, _cpu.pack(kernel.flatten(1)), bias, limits)
+
+    def composed() -> Tensor:
+        moved = clip_to_frames(_dispatch.forward(x, offset, weight, fold))
+        with torch.autocast(x.device.type, enabled=False):
+            out = F.conv2d(moved, kernel, bias, *_conv_arguments(geometry))
+        return frames_to_clip(out.relu_() if relu else out, x.shape[1])
+
+    def fused() -> Tensor:
+        return _dispatch.triton_conv1x1(x, offset, weight, fold, kernel.flatten(1), bias, relu=relu)
+
+    if is_pointwise(kernel, geometry) and _dispatch.has_triton_conv1x1(x):
+        key = (
+            x.device,
+            x.dtype,
+            x.shape,
+            x.stride(),
+            kernel.shape,
+            fold,
+            offset.shape[1],
+            bias is None,
+            relu,
+        )
+        return _choice.faster(key, (fused, composed))
+    return composed()
+
+
+def _fused_form(
+    x: Tensor, fold: int, kernel: Tensor, geometry: list[int]
+) -> Literal["contiguous", "channels_last", "none"]:
+    """For which memory format there is a kernel that takes this."""
+    if not is_pointwise(kernel, geometry):
+        return "none"
+    if _cpu.has_conv1x1(x):
+        return "contiguous"
+    return "channels_last" if _cpu.has_conv_rows(x, fold, kernel.shape[0]) else "none"
 
 
 def is_pointwise(kernel: Tensor, geometry: list[int]) -> bool:
@@ -120,7 +165,15 @@ def _(
     geometry: list[int],
     relu: bool,
 ) -> Tensor:
-    return frames_to_clip(F.conv2d(clip_to_frames(x), kernel, bias, *_conv_arguments(geometry)), x.shape[1])
+    form = _fused_form(x, fold, kernel, geometry)
+    B, T, _, H, W = x.shape
+    if form == "contiguous":
+        return x.new_empty((B, T, kernel.shape[0], H, W))
+    if form == "channels_last":
+        return x.new_empty((B, T, H, W, kernel.shape[0])).permute(0, 1, 4, 2, 3)
+    return frames_to_clip(
+        F.conv2d(clip_to_frames(torch.empty_like(x)), kernel, bias, *_conv_arguments(geometry)), T
+    )
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -152,9 +205,12 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, None, None, grad_kernel, grad_bias if ctx.has_bias else None, None, None
     grad_x = frames_to_clip(grad_moved, x.shape[1])  # no one else has it, so it may be turned into that of x
     with_factors = any(ctx.needs_input_grad[1:3])
-    factors: tuple[Tensor | None, ...] = interlace_backward_(
-        grad_x, x, offset, weight, ctx.fold, with_factors
-    )
+    factors: tuple[Tensor | None, ...]
+    if torch.is_grad_enabled():  # for a second derivative, which says that there is none
+        grad_x, *gradients = interlace_backward(grad_x, x, offset, weight, ctx.fold, with_factors)
+        factors = tuple(gradients)
+    else:
+        factors = interlace_backward_(grad_x, x, offset, weight, ctx.fold, with_factors)
     factors = factors if with_factors else (None, None)
     return grad_x, *factors, None, grad_kernel, grad_bias if ctx.has_bias else None, None, None
 

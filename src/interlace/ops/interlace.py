@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interlace.ops import _dispatch
+from interlace.ops import _dispatch, _transforms
 
 
 def interlace(
@@ -49,6 +49,8 @@ def interlace(
         tensor([0.5000, 1.0000, 1.0000, 1.0000])
     """
     weight, fold = checked(x, offset, weight, fold)
+    if _transforms.needs_plain_derivatives():
+        return _transforms.interlace(x, offset, weight, fold)
     return _interlace(x, offset, weight, fold)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from interlace.ops import _cpu
+from interlace.ops._transforms import is_transformed, needs_plain_derivatives
 
 PARAMETERS = ("conv", "fc1", "fc2", "weight_conv")
 """The layers whose weight and bias, in turn, are the parameters."""
@@ -13,7 +15,9 @@ PARAMETERS = ("conv", "fc1", "fc2", "weight_conv")
 
 def has_fused_nets(x: Tensor, parameters: list[Tensor]) -> bool:
     """Whether :func:`offset_and_weight` can stand in: compiled kernels, float32 parameters, no gradient wanted."""
-    if not _cpu.supports(x) or any(parameter.dtype != torch.float32 for parameter in parameters):
+    if is_transformed() or needs_plain_derivatives() or not _cpu.supports(x):
+        return False
+    if any(parameter.dtype != torch.float32 for parameter in parameters):
         return False
     return not (torch.is_grad_enabled() and any(a.requires_grad for a in (x, *parameters)))
 
@@ -34,11 +38,26 @@ def offset_and_weight(
         offset_range: largest offset, in frames either way.
         mirrored: add as many groups with the opposite offsets and the same weights.
     """
-    return _cpu.nets(x, parameters, offset_range, mirrored)
+    if _cpu.supports(x):
+        return _cpu.nets(x, parameters, offset_range, mirrored)
+    conv, conv_bias, fc1, fc1_bias, fc2, fc2_bias, weight_conv, weight_conv_bias = parameters
+    z = x[:, :, : conv.shape[1]].mean((-2, -1), dtype=conv.dtype).mT
+    s = F.conv1d(z, conv, conv_bias, padding=1).squeeze(1)
+    raw = F.linear(F.relu(F.linear(s, fc1, fc1_bias)), fc2, fc2_bias)
+    offset = 2 * offset_range * (torch.sigmoid(raw) - 0.5)
+    weight = 2 * torch.sigmoid(F.conv1d(z, weight_conv, weight_conv_bias, padding=1)).mT
+    if mirrored:
+        offset, weight = torch.cat([offset, -offset], 1), torch.cat([weight, weight], 2)
+    return offset, weight.contiguous()
 
 
 @offset_and_weight.register_fake
-def _(x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool) -> tuple[Tensor, Tensor]:
+def _(
+    x: Tensor,
+    parameters: list[Tensor],
+    offset_range: float,  # noqa: ARG001 - the signature is torch's
+    mirrored: bool,
+) -> tuple[Tensor, Tensor]:
     groups = parameters[5].shape[0] * (2 if mirrored else 1)
     new = parameters[0].new_empty
     return new((x.shape[0], groups)), new((x.shape[0], x.shape[1], groups))

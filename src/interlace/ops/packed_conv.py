@@ -53,7 +53,7 @@ def packed_conv1x1(
 
 
 @packed_conv1x1.register_fake
-def _(  # noqa: D103 - the signature is torch's
+def _(
     x: Tensor,
     offset: Tensor,  # noqa: ARG001
     weight: Tensor,  # noqa: ARG001

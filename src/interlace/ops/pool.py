@@ -8,15 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interlace.ops._transforms import is_transformed, needs_plain_derivatives
+
 
 def describe(
     x: Float[Tensor, "B T C H W"], fold: int, dtype: torch.dtype = torch.float32
 ) -> tuple[Float[Tensor, "B T C H W"], Float[Tensor, "B T F"]]:
     """Return x, and the mean over the pixels of its first `fold` channels in the given dtype.
 
-    Whatever is computed with x afterwards is to use the x that comes back: so the gradient of the mean, the same
-    for all pixels, is added into the gradient that arrives for x. Apart, it would cost a full tensor of zeros and
-    another pass over everything.
+    The x that comes back is for one of this package's operators and for nothing else: the gradient of the mean,
+    the same for all pixels, is added into the gradient that the operator made for x. Apart, it would cost a full
+    tensor of zeros and another pass over everything.
 
     Example:
         >>> import torch
@@ -25,7 +27,8 @@ def describe(
         >>> z.shape
         torch.Size([2, 4, 2])
     """
-    if torch.compiler.is_compiling() or not (x.requires_grad and torch.is_grad_enabled()):
+    plain = torch.compiler.is_compiling() or is_transformed() or needs_plain_derivatives()
+    if plain or not (x.requires_grad and torch.is_grad_enabled()):
         return x, _mean(x, fold, dtype)
     return _Describe.apply(x, fold, dtype)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from interlace.models.backbone import TemporalConv2d
 from interlace.layout import clip_to_frames
+from interlace.models.backbone import TemporalConv2d
 from interlace.ops.in_place import interlace_
 from interlace.ops.packed_conv import can_pack, pack, packed_conv1x1
 from interlace.optimization.processor import has_onednn
-from interlace.temporal.displacement import Displacing
+from interlace.temporal.displacement import displaces
 
 # Activations that oneDNN applies while it writes the output: its name, and its numbers.
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
@@ -47,22 +47,25 @@ class FusedConv2d(nn.Module):
         self.activation = activation
         self._is_pointwise = conv.kernel_size == (1, 1) and self.settings == _POINTWISE
         self.temporal = conv.temporal if isinstance(conv, TemporalConv2d) else None
-        self._packed: Tensor | None = None  # for oneDNN, or for our own convolution
+        self._packed: Tensor | None = None  # for oneDNN
+        self._packed_rows: Tensor | None = None  # for our own convolution
 
     def forward(self, x: Tensor) -> Tensor:
         """Frames in, features out. Where a temporal module is, x is changed on the way and then restored."""
         if self.temporal is None:
             return self._convolve(x)
-        if not hasattr(self.temporal, "displacement"):
+        if not displaces(self.temporal):
             return self._convolve(self.temporal(x))
         # Only the channels that move are written, not all that the convolution reads.
-        clip, offset, weight, fold = cast(Displacing, self.temporal).displacement(x)
+        clip, offset, weight, fold = self.temporal.displacement(x)
         weight = offset.new_ones((*clip.shape[:2], offset.shape[1])) if weight is None else weight
         limits = _LIMITS.get(type(self.activation))
         if limits and self._is_pointwise and can_pack(clip, fold, self.weight):
-            if self._packed is None:
-                self._packed = pack(self.weight)
-            return clip_to_frames(packed_conv1x1(clip, offset, weight, fold, self._packed, self.bias, *limits))
+            if self._packed_rows is None:
+                self._packed_rows = pack(self.weight)
+            return clip_to_frames(
+                packed_conv1x1(clip, offset, weight, fold, self._packed_rows, self.bias, *limits)
+            )
         kept = interlace_(clip, offset, weight, fold)
         out = self._convolve(x)
         clip[:, :, :fold] = kept

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeGuard
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 
 class Displacement(NamedTuple):
@@ -26,3 +27,23 @@ class Displacing(Protocol):
     def displacement(self, frames: Float[Tensor, "BT C H W"]) -> Displacement:
         """How far each channel is to be moved, in frames."""
         ...
+
+
+def displaces(module: nn.Module) -> TypeGuard[Displacing]:
+    """Whether the output of a module is its displaced input, and no one but the next layer looks at it.
+
+    A subclass with a forward of its own does something else; a hook wants to see the output.
+    """
+    with_forward = next(base for base in type(module).__mro__ if "forward" in vars(base))
+    return "displacement" in vars(with_forward) and not has_hooks(module)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether someone looks at what goes into the module or comes out of it."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or _has_any_global_hook()
+    )

@@ -17,7 +17,7 @@ from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.ops import interlace
 from interlace.ops.nets import has_fused_nets, offset_and_weight
 from interlace.ops.pool import describe
-from interlace.temporal.displacement import Displacement
+from interlace.temporal.displacement import Displacement, has_hooks
 
 
 class OffsetNet(nn.Module):
@@ -119,7 +119,8 @@ class TemporalInterlace(nn.Module):
     def displacement(self, frames: Float[Tensor, "BT C H W"]) -> Displacement:
         """The clip, and by how much to move and weigh the groups of its first `fold` channels."""
         clip = frames_to_clip(frames, self.num_segments)
-        if has_fused_nets(clip, parameters := self._parameters_of_nets()):
+        parameters = self._parameters_of_nets()
+        if parameters and has_fused_nets(clip, parameters):
             offset, weight = offset_and_weight(clip, parameters, self.offset_net.offset_range, self.mirrored)
         else:
             clip, offset, weight = self._offset_and_weight(clip)
@@ -136,8 +137,15 @@ class TemporalInterlace(nn.Module):
         return clip, offset, weight
 
     def _parameters_of_nets(self) -> list[Tensor]:
-        layers = (self.offset_net.conv, self.offset_net.fc1, self.offset_net.fc2, self.weight_net.conv)
-        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]  # type: ignore[misc]
+        """Weight and bias of each layer; nothing if the nets are others or someone looks at them."""
+        if type(self.offset_net) is not OffsetNet or type(self.weight_net) is not WeightNet:
+            return []
+        net = self.offset_net
+        layers: list[nn.Conv1d | nn.Linear] = [net.conv, net.fc1, net.fc2, self.weight_net.conv]
+        if any(has_hooks(module) for module in (net, self.weight_net, *layers)):
+            return []
+        parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+        return [parameter for parameter in parameters if parameter is not None]
 
     def extra_repr(self) -> str:
         """What `print` shows."""

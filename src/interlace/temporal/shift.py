@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.ops import temporal_shift
@@ -35,8 +35,6 @@ class TemporalShift(nn.Module):
         torch.Size([8, 16, 5, 7])
     """
 
-    offset: Tensor
-
     def __init__(
         self,
         channels: int,
@@ -57,9 +55,6 @@ class TemporalShift(nn.Module):
         self.num_segments = num_segments
         self.fold_div = fold_div
         self.mode: Literal["bidirectional", "causal"] = mode
-        # A shift is an interlacing by whole frames: the first fold shows the future, the second the past.
-        offset = torch.tensor([[-1.0, 1.0] if mode == "bidirectional" else [1.0]])
-        self.register_buffer("offset", offset, persistent=False)
 
     def forward(self, frames: Float[Tensor, "BT C H W"]) -> Float[Tensor, "BT C H W"]:
         """Frames in, frames out."""
@@ -69,8 +64,10 @@ class TemporalShift(nn.Module):
     def displacement(self, frames: Float[Tensor, "BT C H W"]) -> Displacement:
         """The clip, and by how much to move the groups of its first channels: by a frame."""
         clip = frames_to_clip(frames, self.num_segments)
-        offset = self.offset.expand(clip.shape[0], -1)
-        return Displacement(clip, offset, None, self.channels // self.fold_div * offset.shape[1])
+        # A shift is an interlacing by whole frames: the first fold shows the future, the second the past.
+        first, folds = (-1, 2) if self.mode == "bidirectional" else (1, 1)
+        offset = torch.linspace(first, 1, folds, device=clip.device).expand(clip.shape[0], -1)
+        return Displacement(clip, offset, None, folds * (self.channels // self.fold_div))
 
     def extra_repr(self) -> str:
         """What `print` shows."""

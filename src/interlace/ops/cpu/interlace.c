@@ -68,7 +68,8 @@ INLINE void bfloat16_store(uint16_t *p, float value)
 #undef STORE_LANES
 #undef NAME
 
-/* Where the processor rounds to bfloat16 itself, the kernels of this type exist once more. */
+/* Where the processor rounds to bfloat16 itself, the kernels of this type exist once more. It turns results below
+ * the smallest normal number, 1.2e-38, into zero. */
 #if defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
 #define HAS_FAST_BFLOAT16

@@ -27,8 +27,12 @@ INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float n
         return;
     }
     if (!a || (b && near == 0.0f)) { a = b; near = far; }
-    if (near == 1.0f && n * sizeof(ELEMENT) > 1024) {
-        for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row) memcpy(dst, a, n * sizeof(ELEMENT));
+    if (near == 1.0f) { /* bit for bit; short rows without a call */
+        for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row) {
+            int64_t i = 0;
+            for (; n < 512 && i + LANES <= n; i += LANES) memcpy(dst + i, a + i, LANES * sizeof(ELEMENT));
+            memcpy(dst + i, a + i, (n - i) * sizeof(ELEMENT));
+        }
         return;
     }
     b = a;
@@ -110,11 +114,15 @@ CHOOSE_PROCESSOR static void NAME(means)(int64_t begin, int64_t end, void *conte
         const ELEMENT *frame = (const ELEMENT *)x->data + task / v->T * x->sample + task % v->T * x->frame;
         float *z = v->z + task * v->F;
         if (v->channels_last) {
+            float block[v->F]; /* sums of a few pixels, so that small numbers are not added to large ones */
             memset(z, 0, v->F * sizeof(float));
             for (int64_t p = 0; p < v->P; p++, frame += x->row) {
                 int64_t f = 0;
-                for (; f + LANES <= v->F; f += LANES) store_lanes(z + f, load_lanes(z + f) + LOAD_LANES(frame + f));
-                for (; f < v->F; f++) z[f] += LOAD(frame + f);
+                if (p % 32 == 0) memset(block, 0, v->F * sizeof(float));
+                for (; f + LANES <= v->F; f += LANES) store_lanes(block + f, load_lanes(block + f) + LOAD_LANES(frame + f));
+                for (; f < v->F; f++) block[f] += LOAD(frame + f);
+                if (p % 32 == 31 || p == v->P - 1)
+                    for (f = 0; f < v->F; f++) z[f] += block[f];
             }
         } else {
             for (int64_t f = 0; f < v->F; f++, frame += v->P) {
