@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.library import opcheck
 
-from interlace.ops import _cpu, interlace, interlaced_conv2d
+from interlace.ops import has_kernels, interlace, interlaced_conv2d
 
 B, T, C, H, W, K = 2, 4, 12, 5, 7, 6
 
@@ -26,7 +27,6 @@ GEOMETRIES: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
     "3x2 dilation": ((3, 2), {"padding": (2, 1), "dilation": (2, 1)}),
     "depthwise": ((3, 3), {"padding": (1, 1), "groups": C}),
 }
-POINTWISE = torch.ops.interlace.conv2d.default
 
 
 def contiguous(x: Tensor) -> Tensor:
@@ -125,6 +125,16 @@ def test_layouts_and_precisions(name, layout, dtype):
     assert_as_good(out, composed(x, *others, 4, **geometry), definition(x, *others, 4, **geometry), 2)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("fold", [2, 10, 12])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_as_many_outputs_as_vectors_hold(layout, fold, dtype):
+    x, *others = inputs(dtype=dtype, outputs=48)
+    arguments = layout(x), *others
+    out, exact = interlaced_conv2d(*arguments, fold=fold), definition(*arguments, fold)
+    assert_as_good(out, composed(*arguments, fold), exact, luck=2)
+
+
 @pytest.mark.parametrize("fold", [2, 8, 12])
 @pytest.mark.parametrize("name", GEOMETRIES)
 @pytest.mark.parametrize("layout", [contiguous, channels_last])
@@ -167,6 +177,9 @@ def test_some_of_the_gradients(wanted, layout):
         ((1, 5, 6, 47, 1), 9),
         ((2, 3, 8, 7, 7), 65),  # frames end within panels of pixels; rows of the kernel are left over
         ((1, 2, 130, 4, 12), 16),  # panels as wide as a frame
+        ((2, 3, 14, 5, 7), 32),  # groups of an odd number of channels
+        ((2, 5, 62, 9, 3), 80),
+        ((1, 1, 6, 1, 2), 16),
         ((1, 3, 36, 23, 29), 7),
     ],
 )
@@ -323,37 +336,59 @@ def test_autocast_is_that_of_a_convolution(layout):
     torch.testing.assert_close(out.double(), definition(x, *others, 4), atol=0.1, rtol=0.05)
 
 
-@pytest.fixture
-def _without_shape_check(monkeypatch):
-    """That of the test run does not know symbolic sizes."""
-    for file in (importlib.import_module("interlace.ops.conv"), _cpu):
-        for name, function in list(vars(file).items()):
-            if inspect.isfunction(function):
-                monkeypatch.setattr(file, name, inspect.unwrap(function))
+def test_autocast_leaves_float64_alone():
+    """As it does with torch's convolution."""
+    arguments = [a.double() for a in inputs()]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert interlaced_conv2d(*arguments, fold=4).dtype == torch.float64
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute")  # opcheck looks at inputs that are no leaves
-@pytest.mark.usefixtures("_without_shape_check")
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("layout", [contiguous, channels_last, sliced_last])
-@pytest.mark.parametrize("name", ["1x1", "3x3 stride", "depthwise"])
-def test_opcheck(name, layout, relu):
-    size, geometry = GEOMETRIES[name]
-    x, offset, weight, kernel, bias = inputs(size, geometry.get("groups", 1))
-    x, offset, weight, kernel, bias = (a.requires_grad_() for a in (layout(x), offset, weight, kernel, bias))
-    pairs = [geometry.get(key, (i, i)) for key, i in (("stride", 1), ("padding", 0), ("dilation", 1))]
-    numbers = [n for pair in pairs for n in pair] + [geometry.get("groups", 1)]
-    results = opcheck(POINTWISE, (x, offset, weight, 4, kernel, bias, numbers, relu))
-    assert set(results.values()) == {"SUCCESS"}
+def test_on_meta():
+    """Where costs are counted."""
+    assert interlaced_conv2d(*(a.to("meta") for a in inputs()), fold=4).shape == (B, T, K, H, W)
 
 
-@pytest.mark.usefixtures("_without_shape_check")
-def test_opcheck_with_a_kernel_in_channels_last():
-    """model.to(memory_format=channels_last) makes the kernels so, 1x1 ones too."""
-    x, offset, weight, kernel, bias = inputs()
-    kernel = kernel.to(memory_format=torch.channels_last)
-    results = opcheck(POINTWISE, (x, offset, weight, 4, kernel, bias, [1, 1, 0, 0, 1, 1, 1], False))
-    assert set(results.values()) == {"SUCCESS"}
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("outputs", [6, 48])
+@pytest.mark.parametrize("last", [False, True])
+def test_what_lies_beside_a_slice_does_not_come_in(last, outputs, dtype):
+    """Not even times zero: it may be anything."""
+    x, *others = inputs(dtype=dtype, outputs=outputs)
+    large = torch.full((B + 1, T + 1, 3 * C, H, W), float("nan"), dtype=dtype)
+    large = channels_last(large) if last else large
+    inside = large[:B, 1:, C : 2 * C]
+    inside.copy_(x)
+    leaves = [a.requires_grad_() for a in (inside.detach(), *others)]
+    out = interlaced_conv2d(*leaves, fold=4)
+    torch.testing.assert_close(out, composed(x, *others, 4), atol=0.1, rtol=0.05)
+    assert not any(a.isnan().any() for a in torch.autograd.grad(out, leaves, torch.randn_like(out)))
+
+
+def check_operators() -> None:
+    """Also with a kernel as model.to(memory_format=channels_last) leaves it."""
+    cases = [("1x1", layout) for layout in (contiguous, channels_last, sliced_last, transposed)]
+    for name, layout in [*cases, ("3x3 stride", contiguous), ("depthwise", channels_last)]:
+        size, geometry = GEOMETRIES[name]
+        pairs = [geometry.get(key, (i, i)) for key, i in (("stride", 1), ("padding", 0), ("dilation", 1))]
+        numbers = [n for pair in pairs for n in pair] + [geometry.get("groups", 1)]
+        for last in (False, True) if name == "1x1" else (False,):
+            x, offset, weight, kernel, bias = inputs(
+                size, geometry.get("groups", 1), outputs=0 if name == "depthwise" else 16
+            )
+            kernel = kernel.to(memory_format=torch.channels_last) if last else kernel
+            x, offset, weight, kernel, bias = (
+                a.requires_grad_() for a in (layout(x), offset, weight, kernel, bias)
+            )
+            results = opcheck(
+                torch.ops.interlace.conv2d.default, (x, offset, weight, 4, kernel, bias, numbers, last)
+            )
+            assert set(results.values()) == {"SUCCESS"}
+
+
+def test_opcheck():
+    """In a process of its own: the shape check of the test run does not know symbolic sizes."""
+    code = f"import runpy; runpy.run_path({__file__!r})['check_operators']()"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
 def test_compiles_as_one_graph():
@@ -378,6 +413,20 @@ def test_vmap_over_the_batch(layout):
         torch.testing.assert_close(out[i], composed(clips[i], offsets[i], weight, kernel, bias, 4))
 
 
+def test_vmap_of_the_gradient():
+    leaves = [a.requires_grad_() for a in inputs()]
+    out = interlaced_conv2d(*leaves, fold=4)
+    grads = torch.randn(3, *out.shape)
+    got = torch.autograd.grad(out, leaves, grads, is_grads_batched=True, retain_graph=True)
+    for i in range(3):
+        wanted = torch.autograd.grad(out, leaves, grads[i], retain_graph=True)
+        torch.testing.assert_close([a[i] for a in got], list(wanted), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.skipif(
+    not has_kernels(torch.zeros(1)),
+    reason="the compiled kernels are not there: built without a C compiler, or INTERLACE_PLAIN=1",
+)
 def test_two_threads_give_the_same_bits():
     x, *others = inputs(shape=(1, 3, 36, 23, 29), outputs=70)
     before = torch.get_num_threads()

@@ -26,7 +26,7 @@ from interlace.ops import has_kernels
 torch.manual_seed(0)
 results = {"kernels": has_kernels(torch.zeros(1))}
 for build in (tin, tsm):
-    network = build("mobilenetv2_050", num_segments=4).eval()
+    network = build("resnet10t", num_segments=4).eval()
     x = torch.randn(8, 3, 33, 35, requires_grad=True)
     out = network(x)
     out.square().sum().backward()
@@ -74,7 +74,6 @@ def test_cuda_has_triton():
 def test_the_switch():
     code = "import torch; from interlace.ops import has_kernels; print(has_kernels(torch.zeros(1)))"
     assert run(code, INTERLACE_PLAIN="1") == "False\n"
-    assert run(code, INTERLACE_PLAIN="0") == f"{_cpu.supports(torch.zeros(1))}\n"
 
 
 @needs_kernels

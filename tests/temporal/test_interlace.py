@@ -12,6 +12,7 @@ import torch
 
 from interlace.ops import interlace
 from interlace.temporal import TemporalInterlace, record_offsets
+from interlace.temporal.interlace import OffsetNet
 
 # (num_groups, mirrored): the rows of the paper's table 5
 TABLE_5 = [(1, False), (1, True), (2, False), (2, True), (4, False), (4, True)]
@@ -236,16 +237,28 @@ def test_hooks_of_the_nets_are_called_in_inference_too(net):
 
 
 @pytest.mark.parametrize("with_grad", [False, True])
-def test_the_nets_may_be_exchanged(with_grad):
-    class Constant(torch.nn.Module):
+def test_a_net_may_have_a_forward_of_its_own(with_grad):
+    class Constant(OffsetNet):
         def forward(self, z: torch.Tensor) -> torch.Tensor:
             return z.new_tensor([[1.0, -1.0]]).expand(z.shape[0], 2)
 
     module, x = awake(), frames()
-    module.offset_net = Constant()
+    module.offset_net = Constant(8, 4, 2, 2.0, 0.5)
     with torch.set_grad_enabled(with_grad):
         offset = module.displacement(x).offset
     assert offset.tolist() == [[1, -1, -1, 1]] * 2
+
+
+@pytest.mark.parametrize("with_grad", [False, True])
+def test_a_layer_may_have_a_forward_of_its_own(with_grad):
+    class Louder(torch.nn.Linear):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return 3 * super().forward(z)
+
+    module, x = awake(), frames()
+    module.offset_net.fc2 = Louder(4, 2)
+    with torch.set_grad_enabled(with_grad):
+        torch.testing.assert_close(module(x), plain(module, x))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -275,6 +288,7 @@ def test_records_in_inference_too():
     torch.testing.assert_close(*records, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, for jvp
 def test_a_module_per_sample():
     """torch.func: vmap, the gradient, and both; forward derivatives."""
     module, clips = awake(), torch.stack([frames(), 2 * frames(), frames() + 1])
@@ -298,28 +312,28 @@ def test_a_module_per_sample():
     torch.testing.assert_close(tangent, (wanted * clips[1]).sum(), rtol=1e-4, atol=1e-2)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
-def test_compiles_as_one_graph(backend, mirrored):
+def test_compiles_as_one_graph():
     """In a process of its own: the shape check of the test run cannot be traced."""
-    code = f"""
+    code = """
+import sys
 import torch
 from interlace.temporal import TemporalInterlace
 torch.manual_seed(0)
-module = TemporalInterlace(16, num_segments=4, mirrored={mirrored})
-x = torch.randn(8, 16, 5, 7, requires_grad=True)
-compiled = torch.compile(module, fullgraph=True, backend="{backend}")
-leaves = [x, *module.parameters()]
-grad = torch.randn(8, 16, 5, 7)
-torch.testing.assert_close(compiled(x), module(x))
-got, wanted = (torch.autograd.grad(f(x), leaves, grad) for f in (compiled, module))
-torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
-with torch.no_grad():
-    torch.testing.assert_close(compiled(x), module(x))
+for mirrored in (False, True):
+    for backend in sys.argv[1:]:
+        module = TemporalInterlace(16, num_segments=4, mirrored=mirrored)
+        x = torch.randn(8, 16, 5, 7, requires_grad=True)
+        compiled = torch.compile(module, fullgraph=True, backend=backend)
+        leaves = [x, *module.parameters()]
+        grad = torch.randn(8, 16, 5, 7)
+        torch.testing.assert_close(compiled(x), module(x))
+        got, wanted = (torch.autograd.grad(f(x), leaves, grad) for f in (compiled, module))
+        torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(x), module(x))
 """
-    if backend == "inductor" and shutil.which("cc") is None:
-        pytest.skip("inductor needs a C++ compiler")
-    subprocess.run([sys.executable, "-c", code], check=True)
+    backends = ["aot_eager", *(["inductor"] if shutil.which("c++") else [])]  # it writes C++
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, *backends], check=True)
 
 
 @pytest.mark.reference

@@ -69,6 +69,17 @@ class _Nets(ctypes.Structure):
     ]
 
 
+class _NetsBack(ctypes.Structure):
+    """`NetsBack` in cpu/common.h."""
+
+    _fields_ = [
+        ("nets", _Nets),
+        *((name, c_void_p) for name in ("grad_offset", "grad_weight")),
+        *((f"grad_parameter_{i}", c_void_p) for i in range(8)),
+        ("grad_z", c_void_p),
+    ]
+
+
 def _load() -> ctypes.CDLL | None:
     """The library beside this file; None if it was not built, is switched off, or torch has no parallel_for."""
     if os.environ.get("INTERLACE_PLAIN") == "1":
@@ -81,6 +92,7 @@ def _load() -> ctypes.CDLL | None:
     library = ctypes.CDLL(str(file))
     library.interlace_run.argtypes = [POINTER(_Call), c_int32, c_void_p]
     library.interlace_nets.argtypes = [POINTER(_Nets), c_int32, c_void_p]
+    library.interlace_nets_back.argtypes = [POINTER(_NetsBack)]
     library.interlace_conv1x1.argtypes = [POINTER(_Conv), c_void_p]
     library.interlace_conv_rows.argtypes = [POINTER(_RowsConv), c_int32, c_void_p]
     library.interlace_pack.argtypes = [c_void_p, c_void_p, c_int64, c_int64, c_int32, c_void_p]
@@ -248,27 +260,65 @@ def conv_rows(
     return out
 
 
-def nets(x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool) -> tuple[Tensor, Tensor]:
-    """What `ops.nets.offset_and_weight` returns."""
+def nets(
+    x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `ops.nets.offset_and_weight` returns, and the descriptor (B, T, F)."""
     x = _dense_frames(x)
-    B, T, _, H, W = x.shape
     parameters = [parameter.contiguous() for parameter in parameters]
-    F, groups = parameters[0].shape[1], parameters[5].shape[0]
-    z = parameters[0].new_empty((B, T, F))
-    offset = z.new_empty((B, groups * (2 if mirrored else 1)))
-    weight = z.new_empty((B, T, offset.shape[1]))
-    call = _Nets(
-        _operand(x),
-        *(parameter.data_ptr() for parameter in parameters),
-        *(z.data_ptr(), offset.data_ptr(), weight.data_ptr()),
-        *(B, T, F, H * W, groups),
-        offset_range,
-        *(int(mirrored), int(not _is_contiguous(x))),
-    )
+    z = parameters[0].new_empty((*x.shape[:2], parameters[0].shape[1]))
+    offset = z.new_empty((x.shape[0], parameters[5].shape[0] * (2 if mirrored else 1)))
+    weight = z.new_empty((*x.shape[:2], offset.shape[1]))
+    call = _nets_call(x, parameters, z, offset, weight, offset_range, mirrored)
     assert _library is not None
     if _library.interlace_nets(byref(call), _DTYPES[x.dtype], _threads):
         raise RuntimeError(_NO_HALF.format(x.dtype))
-    return offset, weight
+    return offset, weight, z
+
+
+def nets_backward(
+    grad_offset: Tensor,
+    grad_weight: Tensor,
+    x: Tensor,
+    parameters: list[Tensor],
+    z: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    offset_range: float,
+    mirrored: bool,
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradients of the descriptor and of the parameters."""
+    parameters = [parameter.contiguous() for parameter in parameters]
+    grads = [torch.zeros_like(parameter) for parameter in (*parameters, z)]
+    grad_offset, grad_weight = grad_offset.contiguous(), grad_weight.contiguous()
+    back = _NetsBack(
+        _nets_call(x, parameters, z, offset, weight, offset_range, mirrored),
+        *(a.data_ptr() for a in (grad_offset, grad_weight, *grads)),
+    )
+    assert _library is not None
+    if _library.interlace_nets_back(byref(back)):
+        raise MemoryError("no memory for the gradients of the offset and weight nets")
+    return grads[-1], grads[:-1]
+
+
+def _nets_call(
+    x: Tensor,
+    parameters: list[Tensor],
+    z: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    offset_range: float,
+    mirrored: bool,
+) -> _Nets:
+    """Sizes and addresses; the caller keeps the tensors alive."""
+    B, T, _, H, W = x.shape
+    return _Nets(
+        _operand(x),
+        *(tensor.data_ptr() for tensor in (*parameters, z, offset, weight)),
+        *(B, T, z.shape[2], H * W, parameters[5].shape[0]),
+        offset_range,
+        *(int(mirrored), int(not _is_contiguous(x))),
+    )
 
 
 def _run(call: _Call, dtype: torch.dtype) -> None:

@@ -1,25 +1,69 @@
-"""The descriptor of a clip and what the two nets of TemporalInterlace make of it, in one call, for inference."""
+"""The descriptor of a clip and what the two nets of TemporalInterlace make of it, in one call."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from interlace.ops import _cpu
 from interlace.ops._transforms import is_transformed, needs_plain_derivatives
+from interlace.ops.pool import add_mean_gradient_
 
 PARAMETERS = ("conv", "fc1", "fc2", "weight_conv")
 """The layers whose weight and bias, in turn, are the parameters."""
 
 
 def has_fused_nets(x: Tensor, parameters: list[Tensor]) -> bool:
-    """Whether :func:`offset_and_weight` can stand in: compiled kernels, float32 parameters, no gradient wanted."""
+    """Whether :func:`displaced` can stand in for the layers: compiled kernels, float32 parameters."""
     if is_transformed() or needs_plain_derivatives() or not _cpu.supports(x):
         return False
     if any(parameter.dtype != torch.float32 for parameter in parameters):
         return False
-    return not (torch.is_grad_enabled() and any(a.requires_grad for a in (x, *parameters)))
+    return not (torch.compiler.is_compiling() and _wants_gradient(x, parameters))
+
+
+def displaced(
+    x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return x, offsets (B, G) and weights (B, T, G); the arguments are those of :func:`offset_and_weight`.
+
+    The x that comes back is for one of this package's operators and for nothing else, as in
+    :func:`interlace.ops.pool.describe`.
+    """
+    if not _wants_gradient(x, parameters):
+        return x, *offset_and_weight(x, parameters, offset_range, mirrored)
+    same_x, offset, weight = _Displaced.apply(x, offset_range, mirrored, *parameters)
+    return same_x if x.requires_grad else x, offset, weight
+
+
+def _wants_gradient(x: Tensor, parameters: list[Tensor]) -> bool:
+    return torch.is_grad_enabled() and any(a.requires_grad for a in (x, *parameters))
+
+
+class _Displaced(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, offset_range: float, mirrored: bool, *parameters: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        offset, weight, z = _cpu.nets(x, list(parameters), offset_range, mirrored)
+        ctx.settings = offset_range, mirrored
+        ctx.save_for_backward(x, z, offset, weight, *parameters)
+        return x.view_as(x), offset, weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_x: Tensor, grad_offset: Tensor, grad_weight: Tensor) -> tuple[Any, ...]:
+        x, z, offset, weight, *parameters = ctx.saved_tensors
+        grad_z, grads = _cpu.nets_backward(
+            grad_offset, grad_weight, x, parameters, z, offset, weight, *ctx.settings
+        )
+        if ctx.needs_input_grad[0]:
+            add_mean_gradient_(grad_x, grad_z)
+        return grad_x if ctx.needs_input_grad[0] else None, None, None, *grads
 
 
 @torch.library.custom_op(
@@ -39,7 +83,7 @@ def offset_and_weight(
         mirrored: add as many groups with the opposite offsets and the same weights.
     """
     if _cpu.supports(x):
-        return _cpu.nets(x, parameters, offset_range, mirrored)
+        return _cpu.nets(x, parameters, offset_range, mirrored)[:2]
     conv, conv_bias, fc1, fc1_bias, fc2, fc2_bias, weight_conv, weight_conv_bias = parameters
     z = x[:, :, : conv.shape[1]].mean((-2, -1), dtype=conv.dtype).mT
     s = F.conv1d(z, conv, conv_bias, padding=1).squeeze(1)

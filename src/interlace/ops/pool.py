@@ -39,13 +39,19 @@ def _mean(x: Tensor, fold: int, dtype: torch.dtype) -> Tensor:
 
 class _Describe(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, fold: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        ctx.fold = fold
+    def forward(_ctx: Any, x: Tensor, fold: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         return x.view_as(x), _mean(x, fold, dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad_x: Tensor, grad_z: Tensor) -> tuple[Tensor, None, None]:
-        H, W = grad_x.shape[-2:]
-        # The operators make grad_x anew in their backward, and no one else has it.
-        grad_x[:, :, : ctx.fold] += (grad_z / (H * W))[..., None, None].to(grad_x.dtype)
+    def backward(_ctx: Any, grad_x: Tensor, grad_z: Tensor) -> tuple[Tensor, None, None]:
+        add_mean_gradient_(grad_x, grad_z)
         return grad_x, None, None
+
+
+def add_mean_gradient_(grad_x: Tensor, grad_z: Tensor) -> None:
+    """Add to the gradient of x what comes through the mean of its first channels, whose gradient is (B, T, F).
+
+    In place: the operators make grad_x anew in their backward, and no one else has it.
+    """
+    H, W = grad_x.shape[-2:]
+    grad_x[:, :, : grad_z.shape[2]] += (grad_z / (H * W))[..., None, None].to(grad_x.dtype)

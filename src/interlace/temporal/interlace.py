@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.ops import interlace
-from interlace.ops.nets import has_fused_nets, offset_and_weight
+from interlace.ops.nets import displaced, has_fused_nets
 from interlace.ops.pool import describe
 from interlace.temporal.displacement import Displacement, has_hooks
 
@@ -121,7 +121,7 @@ class TemporalInterlace(nn.Module):
         clip = frames_to_clip(frames, self.num_segments)
         parameters = self._parameters_of_nets()
         if parameters and has_fused_nets(clip, parameters):
-            offset, weight = offset_and_weight(clip, parameters, self.offset_net.offset_range, self.mirrored)
+            clip, offset, weight = displaced(clip, parameters, self.offset_net.offset_range, self.mirrored)
         else:
             clip, offset, weight = self._offset_and_weight(clip)
         if self.recorder is not None:

@@ -46,6 +46,13 @@ typedef struct {
     int32_t mirrored, channels_last;
 } Nets;
 
+/* The gradients of the nets: of each parameter, in the order of Nets, and of the descriptor; all begin as zeros. */
+typedef struct {
+    Nets nets; /* after the forward */
+    const float *grad_offset, *grad_weight;
+    float *conv, *conv_bias, *fc1, *fc1_bias, *fc2, *fc2_bias, *weight_conv, *weight_conv_bias, *z;
+} NetsBack;
+
 /* Part of a sample: some rows, of each the n elements from `element` on. */
 typedef struct {
     int64_t b, row, rows, element, n;
