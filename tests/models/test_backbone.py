@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -378,18 +379,20 @@ def test_checkpointed():
     torch.testing.assert_close(torch.autograd.grad(out, leaves, grad), wanted)
 
 
-def run(code: str, *arguments: str, **variables: str) -> None:
+def run(code: str, folder: Path, **variables: str) -> None:
     """In a process of its own: the shape check of the test run cannot be traced."""
     environment = {**os.environ, **variables}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code, *arguments], check=True, env=environment)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(folder)], check=True, env=environment)
 
 
-def test_compiles_as_one_graph():
-    run("""
+COMPILE_AND_EXPORT = """
+import sys
 import torch
 from torch import nn
+from interlace.models import tin, tsm
 from interlace.models.backbone import TemporalConv2d
 from interlace.temporal import TemporalInterlace, TemporalShift
+
 for part in (TemporalInterlace, TemporalShift):
     torch.manual_seed(0)
     network = nn.Sequential(TemporalConv2d(nn.Conv2d(16, 16, 1), part(16, num_segments=4)), nn.ReLU(),
@@ -403,36 +406,32 @@ for part in (TemporalInterlace, TemporalShift):
     torch.testing.assert_close(got, wanted, atol=1e-3, rtol=1e-3)
     with torch.no_grad():
         torch.testing.assert_close(compiled(x), out)
-""")
 
+for build, frozen in ((tin, False), (tin, True), (tsm, False)):
+    network = build("resnet10t", num_segments=4).eval().requires_grad_(not frozen)
+    x, file = torch.randn(8, 3, 33, 35), f"{sys.argv[1]}/{build.__name__}{frozen}"
+    program, out = torch.export.export(network, (x,)), network(x).detach()
+    torch.testing.assert_close(program.module()(x), out, atol=1e-4, rtol=1e-4)
+    torch.export.save(program, f"{file}.pt2")
+    torch.save((x, out), f"{file}.pt")
+"""
+LOAD = """
+import pathlib
+import sys
+import torch
+from interlace.ops import has_kernels
 
-def test_exported_programs_run_where_the_kernels_are_not(tmp_path):
-    run(
-        """
-import sys, torch
-from interlace.models import tin, tsm
-for build in (tin, tsm):
-    for frozen in (False, True):
-        network = build("resnet10t", num_segments=4).eval().requires_grad_(not frozen)
-        x, folder = torch.randn(8, 3, 33, 35), f"{sys.argv[1]}/{build.__name__}{frozen}"
-        program, out = torch.export.export(network, (x,)), network(x).detach()
-        torch.testing.assert_close(program.module()(x), out, atol=1e-4, rtol=1e-4)
-        torch.export.save(program, f"{folder}.pt2")
-        torch.save((x, out), f"{folder}.pt")
-""",
-        str(tmp_path),
-    )
-    run(
-        """
-import pathlib, sys, torch, interlace.ops
 for file in sorted(pathlib.Path(sys.argv[1]).glob("*.pt2")):
     x, wanted = torch.load(file.with_suffix(".pt"))
-    assert not interlace.ops.has_kernels(x)
+    assert not has_kernels(x)
     torch.testing.assert_close(torch.export.load(file).module()(x), wanted, atol=1e-4, rtol=1e-4)
-""",
-        str(tmp_path),
-        INTERLACE_PLAIN="1",
-    )
+"""
+
+
+def test_compiles_as_one_graph_and_what_it_exports_runs_without_kernels(tmp_path):
+    run(COMPILE_AND_EXPORT, tmp_path)
+    assert len(list(tmp_path.glob("*.pt2"))) == 3
+    run(LOAD, tmp_path, INTERLACE_PLAIN="1")
 
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

@@ -38,17 +38,6 @@ torch.save(results, sys.argv[1])
 """
 
 
-def run(code: str, *arguments: str, **variables: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
-
-
 @needs_kernels
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_the_dtypes_with_kernels(dtype):
@@ -71,17 +60,14 @@ def test_cuda_has_triton():
     assert not has_kernels(torch.zeros(1, device="cuda", dtype=torch.float64))
 
 
-def test_the_switch():
-    code = "import torch; from interlace.ops import has_kernels; print(has_kernels(torch.zeros(1)))"
-    assert run(code, INTERLACE_PLAIN="1") == "False\n"
-
-
 @needs_kernels
 def test_a_network_is_the_same_with_and_without_kernels(tmp_path: Path):
+    """INTERLACE_PLAIN=1 switches them off."""
     results = []
     for plain in "01":
         file = tmp_path / f"{plain}.pt"
-        run(NETWORK, str(file), INTERLACE_PLAIN=plain)
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "INTERLACE_PLAIN": plain}
+        subprocess.run([sys.executable, "-c", NETWORK, str(file)], env=environment, check=True)
         results.append(torch.load(file))
     kernels, plain = results
     assert kernels.pop("kernels")

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.library import opcheck
 
 from interlace.layout import frames_to_clip
-from interlace.ops import _cpu
-from interlace.ops.nets import PARAMETERS, has_fused_nets, offset_and_weight
+from interlace.ops import _cpu, interlace
+from interlace.ops.nets import PARAMETERS, displaced, has_fused_nets, offset_and_weight
 from interlace.temporal import TemporalInterlace
 
 pytestmark = pytest.mark.skipif(
@@ -183,18 +183,82 @@ def test_the_parameters_are_those_of_the_layers_named():
     assert all(a is b for a, b in zip(part._parameters_of_nets(), wanted, strict=True))
 
 
-def test_only_where_no_gradient_is_wanted():
+def test_where_they_can_stand_in():
     part, clip = module(), frames_to_clip(torch.randn(8, 24, 5, 7), 4)
     parameters = part._parameters_of_nets()
     assert has_fused_nets(clip, parameters)
-    assert not has_fused_nets(clip.clone().requires_grad_(), parameters)
     assert not has_fused_nets(clip.double(), parameters)
     assert not has_fused_nets(clip.to("meta"), parameters)
     assert not has_fused_nets(clip, [parameter.bfloat16() for parameter in parameters])
-    parameters[3].requires_grad_()
-    assert not has_fused_nets(clip, parameters)
-    with torch.no_grad():
-        assert has_fused_nets(clip, parameters)
+
+
+def gradients(
+    function, clip: Tensor, part: TemporalInterlace, grads: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """Of the clip and of the parameters, where the clip is interlaced by what comes out."""
+    clip = clip.detach().requires_grad_()
+    parameters = [parameter.requires_grad_() for parameter in part._parameters_of_nets()]
+    same, offset, weight = function(clip, part)
+    out = interlace(same, offset, weight, part.fold)
+    return torch.autograd.grad(
+        [out, offset, weight],
+        [clip, *parameters],
+        [a.to(b.dtype) for a, b in zip(grads, (out, offset, weight), strict=True)],
+    )
+
+
+def fused(clip: Tensor, part: TemporalInterlace) -> tuple[Tensor, Tensor, Tensor]:
+    return displaced(clip, part._parameters_of_nets(), part.offset_net.offset_range, part.mirrored)
+
+
+def by_layers(clip: Tensor, part: TemporalInterlace) -> tuple[Tensor, Tensor, Tensor]:
+    return part._offset_and_weight(clip)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [contiguous, channels_last, sliced_last])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("shape", [(2, 4, 24, 5, 7), (1, 1, 24, 3, 1), (48, 8, 24, 2, 3)])
+def test_every_gradient(shape, mirrored, layout, dtype):
+    part = module(24, shape[1], 3, mirrored)
+    clip, groups = layout(torch.randn(shape).to(dtype)), 6 if mirrored else 3
+    grads = torch.randn(shape), torch.randn(shape[0], groups), torch.randn(*shape[:2], groups)
+    grads = (grads[0].to(dtype), *grads[1:])
+    wanted = gradients(by_layers, clip.double(), copy.deepcopy(part).double(), grads)
+    by_torch, got = (gradients(function, clip, part, grads) for function in (by_layers, fused))
+    for a, b, c in zip(got, by_torch, wanted, strict=True):
+        assert a.dtype == b.dtype
+        one = torch.finfo(a.dtype).eps * c.abs().max()
+        error, plain_error = ((each.double() - c).abs().max() for each in (a, b))
+        assert error <= 2 * plain_error + 8 * one  # long sums
+
+
+def test_gradients_of_saturated_nets():
+    """Small, but as right as torch has them."""
+    part = module(mirrored=False)
+    clip = torch.randn(2, 4, 24, 5, 7)
+    grads = torch.zeros(2, 4, 24, 5, 7), torch.randn(2, 3), torch.zeros(2, 4, 3)
+    for bias in (-12.0, 12.0):
+        part.offset_net.fc2.weight.data.mul_(0.01)
+        part.offset_net.fc2.bias.data.fill_(bias)
+        wanted = gradients(by_layers, clip.double(), copy.deepcopy(part).double(), grads)
+        by_torch, got = (gradients(function, clip, part, grads) for function in (by_layers, fused))
+        for a, b, c in zip(got, by_torch, wanted, strict=True):
+            error, plain_error = ((each.double() - c).abs().max() for each in (a, b))
+            assert error <= 2 * plain_error + 1e-2 * c.abs().max()
+
+
+@pytest.mark.parametrize("which", [0, 3, 8])
+def test_one_gradient_alone(which):
+    part, clip = module(), torch.randn(2, 4, 24, 5, 7)
+    leaf = [clip, *part._parameters_of_nets()][which].requires_grad_()
+    results = []
+    for function in (fused, by_layers):
+        same, offset, weight = function(clip, part)
+        assert same.requires_grad == clip.requires_grad
+        out = interlace(same, offset, weight, part.fold)
+        results.append(torch.autograd.grad(out.square().sum() + offset.sum(), leaf)[0])
+    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
 
 
 def test_elsewhere_the_operator_runs_in_plain_torch():

@@ -8,6 +8,7 @@ then convolved, but not kept for the gradient: they are made again from x, which
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -61,7 +62,8 @@ def interlaced_conv2d(
         >>> interlaced_conv2d(x, torch.tensor([[0.5, -0.5]] * 2), None, kernel)[0, :, 0, 0, 0]
         tensor([6., 8., 8., 6.])
     """
-    if torch.is_autocast_enabled(x.device.type):  # the rule of every convolution
+    # The rule of every convolution; meta has no autocast.
+    if x.dtype != torch.float64 and not x.is_meta and torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, kernel, bias = x.to(dtype), kernel.to(dtype), None if bias is None else bias.to(dtype)
     weight, fold = checked(x, offset, weight, fold)
@@ -109,7 +111,7 @@ def _interlaced_conv2d(
 
     def composed() -> Tensor:
         moved = clip_to_frames(_dispatch.forward(x, offset, weight, fold))
-        with torch.autocast(x.device.type, enabled=False):
+        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
             out = F.conv2d(moved, kernel, bias, *_conv_arguments(geometry))
         return frames_to_clip(out.relu_() if relu else out, x.shape[1])
 

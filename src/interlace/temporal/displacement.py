@@ -39,9 +39,10 @@ def displaces(module: nn.Module) -> TypeGuard[Displacing]:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether someone looks at what goes into the module or comes out of it."""
+    """Whether someone looks at what goes into the module or comes out of it, or gave it a forward of its own."""
     return bool(
-        module._forward_hooks
+        "forward" in vars(module)
+        or module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks

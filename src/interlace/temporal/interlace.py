@@ -142,6 +142,8 @@ class TemporalInterlace(nn.Module):
             return []
         net = self.offset_net
         layers: list[nn.Conv1d | nn.Linear] = [net.conv, net.fc1, net.fc2, self.weight_net.conv]
+        if any(type(layer) not in (nn.Conv1d, nn.Linear) for layer in layers):
+            return []
         if any(has_hooks(module) for module in (net, self.weight_net, *layers)):
             return []
         parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
