@@ -413,16 +413,6 @@ def test_vmap_over_the_batch(layout):
         torch.testing.assert_close(out[i], composed(clips[i], offsets[i], weight, kernel, bias, 4))
 
 
-def test_vmap_of_the_gradient():
-    leaves = [a.requires_grad_() for a in inputs()]
-    out = interlaced_conv2d(*leaves, fold=4)
-    grads = torch.randn(3, *out.shape)
-    got = torch.autograd.grad(out, leaves, grads, is_grads_batched=True, retain_graph=True)
-    for i in range(3):
-        wanted = torch.autograd.grad(out, leaves, grads[i], retain_graph=True)
-        torch.testing.assert_close([a[i] for a in got], list(wanted), atol=1e-4, rtol=1e-4)
-
-
 @pytest.mark.skipif(
     not has_kernels(torch.zeros(1)),
     reason="the compiled kernels are not there: built without a C compiler, or INTERLACE_PLAIN=1",

@@ -190,8 +190,7 @@ def same_pixel(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(
     "layout", [torch.Tensor.contiguous, channels_last, transposed, sliced_last, same_pixel]
 )
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("fold", [3, 6])
+@pytest.mark.parametrize(("fold", "dtype"), [(3, torch.float64), (3, torch.float32), (6, torch.bfloat16)])
 def test_opcheck(fold, dtype, layout):
     x, offset, weight = inputs(torch.float32)
     x, weight = layout(x.to(dtype)), transposed(weight)
@@ -201,16 +200,15 @@ def test_opcheck(fold, dtype, layout):
 
 
 @pytest.mark.parametrize("layout", [torch.Tensor.contiguous, channels_last, transposed, sliced_last])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("with_factors", [False, True])
+@pytest.mark.parametrize(
+    ("with_factors", "dtype"), [(True, torch.float64), (True, torch.float32), (False, torch.float32)]
+)
 def test_opcheck_of_the_backward(with_factors, dtype, layout):
     x, offset, weight = inputs(torch.float32)
     grad, x, weight = torch.randn(x.shape, dtype=dtype), layout(x.to(dtype)), transposed(weight)
-    for arguments in ((grad, x, offset, weight), (layout(grad), x, offset[:1].expand(B, G), weight)):
-        apart, in_place = torch.ops.interlace.interlace_backward, torch.ops.interlace.interlace_backward_
-        results = opcheck(apart.default, (*arguments, 3, with_factors))
-        assert set(results.values()) == {"SUCCESS"}
-        results = opcheck(in_place.default, (arguments[0].clone(), *arguments[1:], 3, with_factors))
+    arguments = (grad, x, offset[:1].expand(B, G), weight, 3, with_factors)
+    for operator in ("interlace_backward", "interlace_backward_"):
+        results = opcheck(getattr(torch.ops.interlace, operator).default, arguments)
         assert set(results.values()) == {"SUCCESS"}
 
 

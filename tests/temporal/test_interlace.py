@@ -288,17 +288,6 @@ def test_records_in_inference_too():
     torch.testing.assert_close(*records, atol=1e-5, rtol=1e-5)
 
 
-def test_a_batch_of_gradients():
-    """As torch.autograd.functional.jacobian(vectorize=True) asks for them."""
-    module, x = awake(), frames().requires_grad_()
-    out, leaves = module(x), [x, *module.parameters()]
-    grads = torch.randn(3, *out.shape)
-    got = torch.autograd.grad(out, leaves, grads, is_grads_batched=True, retain_graph=True)
-    for i in range(3):
-        wanted = torch.autograd.grad(out, leaves, grads[i], retain_graph=True)
-        torch.testing.assert_close([a[i] for a in got], list(wanted), atol=1e-3, rtol=1e-3)
-
-
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own, for jvp
 def test_a_module_per_sample():
     """torch.func: vmap, the gradient, and both; forward derivatives."""

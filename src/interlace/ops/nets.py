@@ -51,19 +51,28 @@ class _Displaced(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         offset, weight, z = _cpu.nets(x, list(parameters), offset_range, mirrored)
         ctx.settings = offset_range, mirrored
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, z, offset, weight, *parameters)
         return x.view_as(x), offset, weight
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_x: Tensor, grad_offset: Tensor, grad_weight: Tensor) -> tuple[Any, ...]:
+    def backward(
+        ctx: Any, grad_x: Tensor | None, grad_offset: Tensor | None, grad_weight: Tensor | None
+    ) -> tuple[Any, ...]:
         x, z, offset, weight, *parameters = ctx.saved_tensors
+        if grad_offset is None and grad_weight is None:
+            return grad_x, None, None, *(None for _ in parameters)
+        grad_offset = torch.zeros_like(offset) if grad_offset is None else grad_offset
+        grad_weight = torch.zeros_like(weight) if grad_weight is None else grad_weight
         grad_z, grads = _cpu.nets_backward(
             grad_offset, grad_weight, x, parameters, z, offset, weight, *ctx.settings
         )
-        if ctx.needs_input_grad[0]:
-            add_mean_gradient_(grad_x, grad_z)
-        return grad_x if ctx.needs_input_grad[0] else None, None, None, *grads
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, *grads
+        grad_x = torch.zeros_like(x) if grad_x is None else grad_x
+        add_mean_gradient_(grad_x, grad_z)
+        return grad_x, None, None, *grads
 
 
 @torch.library.custom_op(

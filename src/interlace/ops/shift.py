@@ -8,6 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from interlace.ops._dispatch import has_kernels
+from interlace.ops._transforms import needs_plain_derivatives
+from interlace.ops.interlace import interlace
+
 
 def temporal_shift(
     x: Float[Tensor, "B T C H W"],
@@ -45,6 +49,8 @@ def temporal_shift(
     if not folds <= fold_div <= C:
         raise ValueError(f"fold_div={fold_div} must lie between {folds} and the number of channels, {C}")
     fold = C // fold_div
+    if has_kernels(x) and not (torch.compiler.is_compiling() or needs_plain_derivatives()):
+        return interlace(x, whole_frames(mode, x), None, folds * fold)
     out = torch.zeros_like(x)
     if mode == "bidirectional":
         out[:, :-1, :fold] = x[:, 1:, :fold]  # the future
@@ -53,3 +59,18 @@ def temporal_shift(
         out[:, 1:, :fold] = x[:, :-1, :fold]
     out[:, :, folds * fold :] = x[:, :, folds * fold :]
     return out
+
+
+def whole_frames(
+    mode: Literal["bidirectional", "causal"], x: Float[Tensor, "B T C H W"]
+) -> Float[Tensor, "B G"]:
+    """A shift is an interlacing by whole frames: the first fold shows the future, the second the past.
+
+    Example:
+        >>> import torch
+        >>> from interlace.ops.shift import whole_frames
+        >>> whole_frames("bidirectional", torch.zeros(1, 4, 8, 5, 7))
+        tensor([[-1.,  1.]])
+    """
+    first, folds = (-1, 2) if mode == "bidirectional" else (1, 1)
+    return torch.linspace(first, 1, folds, device=x.device).expand(x.shape[0], -1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.ops import temporal_shift
+from interlace.ops.shift import whole_frames
 from interlace.temporal.displacement import Displacement
 
 
@@ -64,10 +64,10 @@ class TemporalShift(nn.Module):
     def displacement(self, frames: Float[Tensor, "BT C H W"]) -> Displacement:
         """The clip, and by how much to move the groups of its first channels: by a frame."""
         clip = frames_to_clip(frames, self.num_segments)
-        # A shift is an interlacing by whole frames: the first fold shows the future, the second the past.
-        first, folds = (-1, 2) if self.mode == "bidirectional" else (1, 1)
-        offset = torch.linspace(first, 1, folds, device=clip.device).expand(clip.shape[0], -1)
-        return Displacement(clip, offset, None, folds * (self.channels // self.fold_div))
+        folds = 2 if self.mode == "bidirectional" else 1
+        return Displacement(
+            clip, whole_frames(self.mode, clip), None, folds * (self.channels // self.fold_div)
+        )
 
     def extra_repr(self) -> str:
         """What `print` shows."""
