@@ -27,11 +27,11 @@ INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float n
         return;
     }
     if (!a || (b && near == 0.0f)) { a = b; near = far; }
-    if (near == 1.0f) { /* bit for bit; short rows without a call */
+    if (near == 1.0f) { /* bit for bit */
         if (dst == a) return;
         for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row) {
             int64_t i = 0;
-            for (; n < 512 && i + LANES <= n; i += LANES) memcpy(dst + i, a + i, LANES * sizeof(ELEMENT));
+            for (; i + LANES <= n; i += LANES) memcpy(dst + i, a + i, LANES * sizeof(ELEMENT));
             memcpy(dst + i, a + i, (n - i) * sizeof(ELEMENT));
         }
         return;
