@@ -32,6 +32,7 @@ check: lint types test
 
 bench: setup
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/op.py
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/forms.py
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/network.py --i3d
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/memory.py
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/scaling.py

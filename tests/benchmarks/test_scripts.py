@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import forms
 import memory
 import network
 import op
@@ -28,6 +29,14 @@ def test_the_operators_are_the_same_function() -> None:
     torch.testing.assert_close(moved, ours[:, :, :4])
     torch.testing.assert_close(ways["temporal_shift"].run(x), ways["published shift"].run(x))
     assert ways["clone"].needed == 2 * x.nbytes
+
+
+def test_the_forms_are_the_same_function() -> None:
+    x, offset, weight = torch.randn(1, 8, 16, 5, 7), torch.tensor(op.OFFSET), torch.rand(1, 8, 4)
+    wanted = op.alternatives(x.nbytes)["published interlace"].run(x, offset, weight)
+    for name, form in forms.forms().items():
+        if not name.startswith("compiled graph"):  # needs a compiler, and its time
+            torch.testing.assert_close(form(x, offset, weight, 4), wanted)
 
 
 @pytest.mark.parametrize("and_forward", [False, True])

@@ -32,7 +32,7 @@ INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float n
         for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row) {
             int64_t i = 0;
             for (; i + LANES <= n; i += LANES) memcpy(dst + i, a + i, LANES * sizeof(ELEMENT));
-            memcpy(dst + i, a + i, (n - i) * sizeof(ELEMENT));
+            for (; i < n; i++) dst[i] = a[i];
         }
         return;
     }
