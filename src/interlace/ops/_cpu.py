@@ -51,7 +51,7 @@ class _RowsConv(ctypes.Structure):
     _fields_ = [
         ("move", _Call),
         *((name, c_void_p) for name in ("packed", "bias", "out")),
-        *((name, c_int64) for name in ("C", "K", "P", "rows", "tasks")),
+        *((name, c_int64) for name in ("C", "K", "P", "rows", "rows_per_task")),
         *((name, c_float) for name in ("lowest", "highest")),
     ]
 

@@ -15,7 +15,7 @@ typedef struct {
     const float *bias;  /* (K), or NULL */
     void *out;          /* (B * T * P, K) */
     int64_t C, K, P, rows;
-    int64_t tasks;
+    int64_t rows_per_task; /* a multiple of TALL */
     float lowest, highest; /* the activation: values are cut to these; infinities leave them as they are */
 } RowsConv;
 
@@ -99,10 +99,10 @@ INLINE const float *add_float32(Lanes sum[TALL][4], const float *x, int64_t row,
     attributes static inline __attribute__((always_inline)) void convolve_rows_##type(                               \
         const RowsConv *v, int64_t begin, int64_t end, const int wide)                                               \
     {                                                                                                                \
-        const int64_t fold = v->move.G * v->move.segment, most = v->rows / v->tasks + 1;                             \
+        const int64_t fold = v->move.G * v->move.segment, most = v->rows_per_task;                            \
         ROW_##type *moved = aligned_alloc(64, (most * fold * sizeof(ROW_##type) + 63) / 64 * 64);                    \
         for (int64_t task = begin; task < end; task++) {                                                             \
-            const int64_t first = v->rows * task / v->tasks, n = v->rows * (task + 1) / v->tasks - first;            \
+            const int64_t first = task * most, n = min(most, v->rows - first);                                       \
             pack_rows_##type(v, moved, first, n);                                                                    \
             for (int64_t k = 0; k < v->K;) {                                                                         \
                 const ROW_##type *panel = (const ROW_##type *)v->packed + k * v->C;                                  \
@@ -215,7 +215,8 @@ int interlace_conv_rows(RowsConv *conv, int32_t dtype, ParallelFor parallel_for)
     const Tasks tasks = rows_tasks(dtype);
     if (!tasks) return 1;
     if (!parallel_for) return 0;
-    conv->tasks = conv->rows < 96 ? 1 : (conv->rows / 96 + 1) / 2 * 2;
-    parallel_for(0, conv->tasks, 1, tasks, conv);
+    const int64_t about = conv->rows < 96 ? 1 : (conv->rows / 96 + 1) / 2 * 2; /* even: for two threads, or four */
+    conv->rows_per_task = ((conv->rows + about - 1) / about + TALL - 1) / TALL * TALL;
+    parallel_for(0, (conv->rows + conv->rows_per_task - 1) / conv->rows_per_task, 1, tasks, conv);
     return 0;
 }
