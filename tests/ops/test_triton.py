@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from interlace.ops import interlace, temporal_shift
+from interlace.ops.shift import whole_frames
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # Older interpreters cannot loop as often as a number says that is known only at run time, with numpy 2.4.
@@ -249,13 +250,15 @@ def test_adjoint_identity(kernels):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_shift(kernels, mode, layout):
     x = layout(torch.randn(B, T, C, H, W, device=DEVICE))
-    out = kernels.clip.shift_forward(x, 2, mode == "causal")
+    offset = whole_frames(mode, x)
+    weight, fold = torch.ones(B, T, offset.shape[1], device=DEVICE), 2 * offset.shape[1]
+    out = kernels.clip.forward(x, offset, weight, fold)
     assert torch.equal(out, temporal_shift(x, 4, mode))
     assert out.stride() == torch.empty_like(x).stride()
     g = torch.randn_like(x)
     x.requires_grad_()
     (wanted,) = torch.autograd.grad(temporal_shift(x, 4, mode), x, g)
-    assert torch.equal(kernels.clip.shift_backward(g, 2, mode == "causal"), wanted)
+    assert torch.equal(kernels.clip.backward(g, x.detach(), offset, weight, fold)[0], wanted)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -319,7 +322,7 @@ class Compiler:
 @pytest.mark.parametrize("generation", [80, 90])
 @pytest.mark.parametrize(("dtype", "layout"), [(torch.float32, contiguous), (torch.bfloat16, channels_last)])
 def test_the_gpu_compiler_accepts_what_the_interpreter_does(generation, dtype, layout, tmp_path):
-    names = ("_forward_kernel", "_backward_kernel", "_dots_kernel", "_shift_kernel", "_conv_kernel")
+    names = ("_forward_kernel", "_backward_kernel", "_dots_kernel", "_conv_kernel")
     compiled: list = []
     with fresh_kernels(interpret=False) as kernels, pytest.MonkeyPatch.context() as patch:
         patch.setattr(triton.runtime.driver, "_active", Offline(generation))
@@ -331,7 +334,6 @@ def test_the_gpu_compiler_accepts_what_the_interpreter_does(generation, dtype, l
         x = layout(x)
         kernels.clip.forward(x, offset, weight, 16)
         kernels.clip.backward(x, x, offset, weight, 16)
-        kernels.clip.shift_forward(x, 8, True)
         kernels.conv.interlaced_conv1x1(x, offset, weight, 16, x.new_ones(32, 64), None, x.new_ones(32), True)
     assert [kernel.name for kernel in compiled] == list(names)
     for kernel in compiled:

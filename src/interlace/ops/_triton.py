@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, no_type_check
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 # @no_type_check keeps mypy and the shape check of the test run away from the kernels. These call none of the
@@ -130,12 +130,14 @@ def _forward_kernel(
     place = (c * x_c)[None, :] + (p * x_p)[:, None]
     out_place = (c * out_c)[None, :] + (p * out_p)[:, None]
     start = tl.full((TILE_C,), tl.program_id(0) % spans * FRAMES, tl.int32)
-    far = frame_of(x + b * x_b, x_t, start - k - 1, T, place, moved, mask)
+    blends = moved & (phi != 0)  # moved by whole frames, a channel shows one frame alone
+    far = frame_of(x + b * x_b, x_t, start - k - 1, T, place, blends, mask)
     for i in tl.static_range(FRAMES):
         t = start + i
         near = frame_of(x + b * x_b, x_t, t - k, T, place, t < T, mask)
         w = weight_of(weights, weight_t, t, T, moved, WORK)
-        shown = mix(near, w * (1 - phi), inside(t - k, T), far, w * phi, inside(t - k - 1, T), moved)
+        far_there = inside(t - k - 1, T) & blends
+        shown = mix(near, w * (1 - phi), inside(t - k, T), far, w * phi, far_there, moved)
         put(out + b * out_b, out_t, t, T, out_place, shown, mask)
         far = near
 
@@ -212,30 +214,6 @@ def _dots_kernel(
     # What the frame adds to the gradient of the offset; at an integer this is the right derivative.
     tl.store(grad_offset + (b * T + t) * G + g, here * (far_dot - near_dot))
     tl.store(grad_weight + b * out_b + t * out_t + g * out_g, (1 - phi) * near_dot + phi * far_dot)
-
-
-@_tuned
-@triton.jit(do_not_specialize=["batch_class"])
-@no_type_check
-def _shift_kernel(
-    x, out, T, C, P, size, batch_class,  # noqa: ARG001
-    x_b, x_t, x_c, x_p, out_b, out_t, out_c, out_p, FIRST: tl.constexpr, SECOND: tl.constexpr,
-    RUN: tl.constexpr, TILE_P: tl.constexpr, TILE_C: tl.constexpr, FRAMES: tl.constexpr,
-):  # fmt: skip
-    """The first `size` channels are delayed by FIRST frames, the next by SECOND, the rest is copied."""
-    run: tl.constexpr = RUN if RUN < TILE_C else TILE_C
-    spans = (T + FRAMES - 1) // FRAMES
-    p = tl.program_id(0) // spans * TILE_P + tl.arange(0, TILE_P)
-    c = tl.program_id(1) * TILE_C + tl.arange(0, TILE_C)
-    b = tl.program_id(2).to(tl.int64)
-    mask = (p < P)[:, None] & tl.max_constancy(c < C, run)[None, :]
-    k = tl.max_constancy(tl.where(c < size, FIRST, tl.where(c < 2 * size, SECOND, 0)), run)
-    place = (c * x_c)[None, :] + (p * x_p)[:, None]
-    out_place = (c * out_c)[None, :] + (p * out_p)[:, None]
-    start = tl.full((TILE_C,), tl.program_id(0) % spans * FRAMES, tl.int32)
-    for i in tl.static_range(FRAMES):
-        shown = frame_of(x + b * x_b, x_t, start + i - k, T, place, start + i < T, mask)
-        put(out + b * out_b, out_t, start + i, T, out_place, shown, mask)
 
 
 class _Frames(NamedTuple):
@@ -353,31 +331,3 @@ def backward(
         )
     grad_x = out if clip is x else torch.empty_like(x).copy_(out)
     return grad_x, grad_offset.sum(1).to(offset.dtype), grad_weight
-
-
-def shift_forward(x: Shaped[Tensor, "B T C H W"], fold: int, causal: bool) -> Shaped[Tensor, "B T C H W"]:
-    """Channels [0, fold) show t + 1 and [fold, 2 * fold) t - 1; causal: [0, fold) show t - 1."""
-    return _shift(x, fold, 1, 0) if causal else _shift(x, fold, -1, 1)
-
-
-def shift_backward(grad: Shaped[Tensor, "B T C H W"], fold: int, causal: bool) -> Shaped[Tensor, "B T C H W"]:
-    """The adjoint: the same way back."""
-    return _shift(grad, fold, -1, 0) if causal else _shift(grad, fold, 1, -1)
-
-
-def _shift(x: Tensor, fold: int, first: int, second: int) -> Tensor:
-    clip = with_pixel_stride(x)
-    out = torch.empty_like(clip)
-    B, T = x.shape[:2]
-    frames = _frames(fold, clip, out)
-    with torch.cuda.device_of(x):
-        _shift_kernel[frames.grid(B, T)](
-            *(clip, out, T, frames.channels, frames.pixels, frames.size, triton.next_power_of_2(B)),
-            *(*frames.strides[0], *frames.strides[1]),
-            FIRST=first,
-            SECOND=second,
-            **OPTIONS,
-            RUN=frames.run,
-            TILE_P=frames.tile_p,
-        )
-    return out if clip is x else torch.empty_like(x).copy_(out)
