@@ -18,7 +18,7 @@ import timing
 from interlace.files import whole_file
 from network import BESIDE_I3D, PUBLISHED, TARGETS
 
-FILES = ("interlace_op", "network", "memory", "scaling", "pipeline")
+FILES = ("interlace_op", "forms", "network", "memory", "scaling", "pipeline")
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 EAGER, TRAINING, FLOAT32, BFLOAT16 = (str(case) for case in TARGETS)
 MEMORY = "resnet50, 8 frames, batch 1, training step"

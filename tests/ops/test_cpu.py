@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -336,3 +337,25 @@ def test_one_thread_and_two_give_the_same_bits(layout, dtype):
         back = _cpu.backward(grad, x, offset, weight, 60, with_factors=True, in_place=False)
         results.append([_cpu.forward(x, offset, weight, 60), *back])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("offset", "weight", "fold"),
+    [((1, 2), (2, 4, 2), 4), ((2, 2), (2, 3, 2), 4), ((2, 3), (2, 4, 3), 4), ((2, 2), (2, 4, 2), 10)],
+)
+def test_operators_called_directly_check_what_they_are_given(offset, weight, fold):
+    x = torch.randn(2, 4, 8, 5, 7)
+    with pytest.raises(ValueError, match="do not fit x"):
+        torch.ops.interlace.interlace(x, torch.zeros(offset), torch.ones(weight), fold)
+    with pytest.raises(ValueError, match="do not fit x"):
+        torch.ops.interlace.interlace_backward(x, x, torch.zeros(offset), torch.ones(weight), fold, True)
+
+
+def test_parameters_that_do_not_fit_are_refused():
+    x = torch.randn(2, 4, 8, 5, 7)
+    with pytest.raises(ValueError, match="do not fit clips"):
+        inspect.unwrap(_cpu.nets)(x, [torch.zeros(1, 4, 3)] * 8, 2.0, True)
+
+
+def test_one_channel_is_contiguous():
+    assert not _cpu.has_conv_rows(torch.randn(1, 4, 1, 5, 7), 1, 16)

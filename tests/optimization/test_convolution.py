@@ -70,3 +70,12 @@ def test_weights_packed_for_one_size_serve_another():
     fused = FusedConv2d(plain, nn.Identity())
     for x in (frames(), frames()[:3], frames()[:, :, :3]):
         torch.testing.assert_close(fused(x), plain(x))
+
+
+def test_other_weights_are_packed_anew():
+    conv = nn.Conv2d(32, 32, 1)
+    fused, x = FusedConv2d(conv, nn.ReLU()), torch.randn(2, 32, 5, 7).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), conv(x).relu())
+        conv.weight.mul_(-1)
+        torch.testing.assert_close(fused(x), conv(x).relu())

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from interlace.ops import interlace
+from interlace.ops.nets import has_fused_nets
 from interlace.temporal import TemporalInterlace, record_offsets
 from interlace.temporal.interlace import OffsetNet
 
@@ -376,3 +377,31 @@ def test_the_published_module_with_every_gradient(reference_dir, case):
     check(records[""][1].repeat_interleave(channels, dim=2), "weight_N_T_C4")
     for ours, name in parameters.items():
         check(module.get_parameter(ours).grad, f"grad.{name}")
+
+
+@pytest.mark.parametrize("change", ["no bias", "kernel of 1", "other length", "too few channels"])
+def test_nets_that_do_not_fit_never_reach_the_kernels(change):
+    """They compute from addresses; what plain torch refuses or computes otherwise is left to it."""
+    module, x = TemporalInterlace(32, num_segments=4), torch.randn(8, 32, 5, 7)
+    clip = x.unflatten(0, (2, 4))
+    if change == "no bias":
+        module.offset_net.fc1 = torch.nn.Linear(4, 4, bias=False)
+    elif change == "kernel of 1":
+        module.weight_net.conv = torch.nn.Conv1d(8, 2, 1)
+    elif change == "other length":
+        clip = x.unflatten(0, (1, 8))
+    else:
+        clip = x[:, :4].unflatten(0, (2, 4))
+    parameters = module._parameters_of_nets()
+    assert not parameters or not has_fused_nets(clip, parameters)
+
+
+def test_a_net_without_a_bias_is_computed_by_its_layers():
+    module = TemporalInterlace(32, num_segments=4)
+    module.offset_net.fc1 = torch.nn.Linear(4, 4, bias=False)
+    x = torch.randn(8, 32, 5, 7)
+    with torch.no_grad():
+        _, offset, weight, _ = module.displacement(x)
+        z = x[:, :8].unflatten(0, (2, 4)).mean((-2, -1)).mT
+    torch.testing.assert_close(offset[:, :2], module.offset_net(z))
+    torch.testing.assert_close(weight[:, :, :2], module.weight_net(z))

@@ -128,6 +128,7 @@ def supports(x: Tensor) -> bool:
 
 def forward(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor:
     """What `ops.interlace` returns."""
+    _check(x, offset, weight, fold)
     out, dense = torch.empty_like(x), _dense_frames(x)
     offset, weight = offset.float().contiguous(), weight.float().contiguous()
     into = out if _same_layout(out, dense) else _empty_with_layout(dense)
@@ -137,6 +138,7 @@ def forward(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor:
 
 def in_place(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor | None:
     """Interlace within x; returns its first channels as they were. None if x is laid out in another way."""
+    _check(x, offset, weight, fold)
     if not (_is_contiguous(x) or _is_channels_last(x)) or not _is_exclusive(x):
         return None
     kept = torch.empty_like(x[:, :, :fold])
@@ -153,6 +155,7 @@ def backward(
     grad: Tensor, x: Tensor, offset: Tensor, weight: Tensor, fold: int, *, with_factors: bool, in_place: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Gradients of x, offset and weight; the last two only with_factors. In place, the first overwrites grad."""
+    _check(x, offset, weight, fold, grad=grad)
     dense = _dense_frames(x)
     if not _same_layout(grad, dense) or not _is_exclusive(grad):
         grad, in_place = _empty_with_layout(dense).copy_(grad), True
@@ -189,6 +192,7 @@ def conv1x1(
     x: Tensor, offset: Tensor, weight: Tensor, fold: int, kernel: Tensor, bias: Tensor | None, *, relu: bool
 ) -> Tensor:
     """The convolution (K, C) of the interlaced frames, (B, T, K, H, W); nothing is written but the result."""
+    _check(x, offset, weight, fold, kernel=kernel, bias=bias)
     B, T, C, H, W = x.shape
     K, G = kernel.shape[0], offset.shape[1]
     kernel, bias = kernel.contiguous(), None if bias is None else bias.contiguous()
@@ -212,7 +216,9 @@ def conv1x1(
 def has_conv_rows(x: Tensor, fold: int, num_outputs: int) -> bool:
     """Whether :func:`conv_rows` takes x: channels-last frames without gaps between them."""
     B, T, C, H, W = x.shape
-    if not (x.is_cpu and x.dtype in _ROWS_DTYPES and _is_channels_last(x)) or num_outputs % _LANES:
+    if not (x.is_cpu and x.dtype in _ROWS_DTYPES and _is_channels_last(x)) or _is_contiguous(x):
+        return False
+    if num_outputs % _LANES:
         return False
     row = x.stride(4) if W > 1 else x.stride(3)
     follows = (T == 1 or x.stride(1) == H * W * row) and (B == 1 or x.stride(0) == T * H * W * row)
@@ -240,6 +246,11 @@ def conv_rows(
     limits: tuple[float, float],
 ) -> Tensor:
     """:func:`conv1x1` for channels-last frames, with a kernel from :func:`pack`; results are cut to the limits."""
+    _check(x, offset, weight, fold, kernel=packed, bias=bias)
+    if not has_conv_rows(x, fold, packed.shape[0]):
+        raise ValueError(
+            f"the packed convolution takes channels-last clips, not {x.dtype} {tuple(x.shape)} {x.stride()}"
+        )
     B, T, C, H, W = x.shape
     K = packed.shape[0]
     offset, weight = offset.float().contiguous(), weight.float().contiguous()
@@ -260,10 +271,25 @@ def conv_rows(
     return out
 
 
+def nets_fit(x: Tensor, parameters: list[Tensor]) -> bool:
+    """Whether these are weight and bias of the four layers, in float32, for clips of the length of x."""
+    if len(parameters) != 8 or not all(a.is_cpu and a.dtype == torch.float32 for a in parameters):
+        return False
+    T, C = x.shape[1:3]
+    conv, fc2 = parameters[0], parameters[4]
+    F, groups = conv.shape[1] if conv.ndim == 3 else 0, fc2.shape[0]
+    wanted = [(1, F, 3), (1,), (T, T), (T,), (groups, T), (groups,), (groups, F, 3), (groups,)]
+    return 0 < F <= C and all(a.shape == shape for a, shape in zip(parameters, wanted, strict=True))
+
+
 def nets(
     x: Tensor, parameters: list[Tensor], offset_range: float, mirrored: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What `ops.nets.offset_and_weight` returns, and the descriptor (B, T, F)."""
+    if not nets_fit(x, parameters):
+        raise ValueError(
+            f"parameters {[tuple(parameter.shape) for parameter in parameters]} do not fit clips {tuple(x.shape)}"
+        )
     x = _dense_frames(x)
     parameters = [parameter.contiguous() for parameter in parameters]
     z = parameters[0].new_empty((*x.shape[:2], parameters[0].shape[1]))
@@ -319,6 +345,33 @@ def _nets_call(
         offset_range,
         *(int(mirrored), int(not _is_contiguous(x))),
     )
+
+
+def _check(
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    fold: int,
+    *,
+    grad: Tensor | None = None,
+    kernel: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> None:
+    """The kernels believe the addresses and sizes that they get; whoever calls the operators directly may err."""
+    B, T, C = x.shape[:3]
+    G = offset.shape[1] if offset.ndim == 2 else 0
+    fits = G > 0 and 0 < fold <= C and fold % G == 0
+    fits = fits and offset.shape == (B, G) and weight.shape == (B, T, G)
+    fits = fits and (grad is None or grad.shape == x.shape)
+    fits = fits and (kernel is None or (kernel.shape[1:] == (C,) and kernel.dtype == x.dtype))
+    fits = fits and (bias is None or kernel is None or bias.shape == kernel.shape[:1])
+    fits = fits and all(a is None or a.is_cpu for a in (offset, weight, grad, kernel, bias))
+    if not fits:
+        given = {"offset": offset, "weight": weight, "grad": grad, "kernel": kernel, "bias": bias}
+        found = ", ".join(
+            f"{name} {tuple(a.shape)} {a.dtype} on {a.device}" for name, a in given.items() if a is not None
+        )
+        raise ValueError(f"{found} and fold={fold} do not fit x {tuple(x.shape)} {x.dtype} on {x.device}")
 
 
 def _run(call: _Call, dtype: torch.dtype) -> None:

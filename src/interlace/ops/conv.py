@@ -130,7 +130,8 @@ def _interlaced_conv2d(
             bias is None,
             relu,
         )
-        return _choice.faster(key, (fused, composed))
+        with torch.cuda.device(x.device):
+            return _choice.faster(key, (fused, composed))
     return composed()
 
 

@@ -21,7 +21,7 @@ def has_fused_nets(x: Tensor, parameters: list[Tensor]) -> bool:
     """Whether :func:`displaced` can stand in for the layers: compiled kernels, float32 parameters."""
     if is_transformed() or needs_plain_derivatives() or not _cpu.supports(x):
         return False
-    if any(parameter.dtype != torch.float32 for parameter in parameters):
+    if not _cpu.nets_fit(x, parameters):
         return False
     return not (torch.compiler.is_compiling() and _wants_gradient(x, parameters))
 
@@ -91,7 +91,7 @@ def offset_and_weight(
         offset_range: largest offset, in frames either way.
         mirrored: add as many groups with the opposite offsets and the same weights.
     """
-    if _cpu.supports(x):
+    if _cpu.supports(x) and _cpu.nets_fit(x, parameters):
         return _cpu.nets(x, parameters, offset_range, mirrored)[:2]
     conv, conv_bias, fc1, fc1_bias, fc2, fc2_bias, weight_conv, weight_conv_bias = parameters
     z = x[:, :, : conv.shape[1]].mean((-2, -1), dtype=conv.dtype).mT

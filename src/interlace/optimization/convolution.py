@@ -49,6 +49,7 @@ class FusedConv2d(nn.Module):
         self.temporal = conv.temporal if isinstance(conv, TemporalConv2d) else None
         self._packed: Tensor | None = None  # for oneDNN
         self._packed_rows: Tensor | None = None  # for our own convolution
+        self._packed_from: tuple[int, int] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Frames in, features out. Where a temporal module is, x is changed on the way and then restored."""
@@ -61,6 +62,7 @@ class FusedConv2d(nn.Module):
         weight = offset.new_ones((*clip.shape[:2], offset.shape[1])) if weight is None else weight
         limits = _LIMITS.get(type(self.activation))
         if limits and self._is_pointwise and can_pack(clip, fold, self.weight):
+            self._forget_old_weights()
             if self._packed_rows is None:
                 self._packed_rows = pack(self.weight)
             return clip_to_frames(
@@ -96,9 +98,17 @@ class FusedConv2d(nn.Module):
 
     def _packed_for(self, x: Tensor) -> Tensor:
         """The weights as oneDNN wants them for inputs like the first one; right, but slower, for others."""
+        self._forget_old_weights()
         if self._packed is None:
             stride, padding, dilation, groups = self.settings
             self._packed = torch.ops.aten.mkldnn_reorder_conv2d_weight(
                 self.weight.detach().to_mkldnn(), padding, stride, dilation, groups, list(x.shape)
             )
         return self._packed
+
+    def _forget_old_weights(self) -> None:
+        """What was packed before other weights were loaded."""
+        weight = self.weight
+        now = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
+        if now != self._packed_from:
+            self._packed, self._packed_rows, self._packed_from = None, None, now

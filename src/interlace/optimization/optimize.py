@@ -34,7 +34,7 @@ def optimize(
     Args:
         model: the network; it is not changed.
         dtype: of the backbone; None is bfloat16 where the processor has it, else float32.
-        compile: let torch.compile write the backbone, which takes 5 to 25 s here and now. None: on a GPU. On
+        compile: let torch.compile write the backbone, which takes 15 to 25 s here and now. None: on a GPU. On
             the CPU the fused layers are as fast without it (docs/optimize.md).
         example: clips, as the network gets them, for the comparison; by default 4 of noise of timm's image size.
         verify: run both networks on the example and keep the result as ``.agreement``.

@@ -146,8 +146,11 @@ class TemporalInterlace(nn.Module):
             return []
         if any(has_hooks(module) for module in (net, self.weight_net, *layers)):
             return []
-        parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-        return [parameter for parameter in parameters if parameter is not None]
+        if any(conv.padding != (1,) or conv.stride != (1,) for conv in (net.conv, self.weight_net.conv)):
+            return []
+        if any(layer.bias is None for layer in layers):
+            return []
+        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]  # type: ignore[misc]
 
     def extra_repr(self) -> str:
         """What `print` shows."""

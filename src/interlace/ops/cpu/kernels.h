@@ -3,8 +3,8 @@
  *   LOAD(p), STORE(p, v)              *p as float, *p = v
  *   LOAD_LANES(p), STORE_LANES(p, v)  the same for LANES elements
  *   NAME(f)                           f with the type's suffix
- * A block is `rows` rows of n elements, `row` elements apart. Everything here is inlined into the last function,
- * which exists once for each kind of processor. */
+ * A block is `rows` rows of n elements, `row` elements apart. All is inlined into the functions that exist once
+ * for each kind of processor: means, tasks, and the convolutions in conv.h and conv_rows.h. */
 
 /* For each row: whole vectors, and what is left of n. */
 #define EACH_ROW(lanes, single)                                                  \
