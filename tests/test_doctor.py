@@ -12,7 +12,7 @@ import torch
 
 from interlace import allocator, doctor
 from interlace.doctor import Finding
-from interlace.ops import _cpu
+from interlace.ops import _cpu, _library
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
@@ -177,9 +177,9 @@ def test_what_the_operators_run_in(
     library: object, threads: object, conv: bool, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("INTERLACE_PLAIN", raising=False)
-    monkeypatch.setattr(_cpu, "_library", library)
-    monkeypatch.setattr(_cpu, "_threads", threads)
-    monkeypatch.setattr(_cpu, "HAS_CONV", conv)
+    monkeypatch.setattr(_cpu, "LIBRARY", library)
+    monkeypatch.setattr(_library, "THREADS", threads)
+    monkeypatch.setattr(_library, "HAS_CONV", conv)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     [finding] = doctor.operators()
     assert finding.value == f"CPU: {value}"

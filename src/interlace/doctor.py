@@ -192,20 +192,20 @@ def operators() -> list[Finding]:
     """What the operators run in: compiled kernels on the CPU, Triton on CUDA, or plain PyTorch, and why."""
     import torch
 
-    from interlace.ops import _cpu, has_kernels
+    from interlace.ops import _library, has_kernels
 
     if os.environ.get("INTERLACE_PLAIN") == "1":
         value = "plain PyTorch, because INTERLACE_PLAIN=1 is set"
         return [Finding("operators", value, "note", "faster: unset INTERLACE_PLAIN")]
     on_cpu, remedy = "compiled kernels", ""
     if not has_kernels(torch.empty(0)):
-        has_threads = _cpu._threads is not None
+        has_threads = _library.THREADS is not None
         reason = "no kernels were built" if has_threads else "this PyTorch has no torch_parallel_for"
         on_cpu = f"plain PyTorch, because {reason}"
         remedy = (
             "install a C compiler, then this package again" if has_threads else "pip install --upgrade torch"
         )
-    elif _cpu.HAS_CONV:
+    elif _library.HAS_CONV:
         on_cpu += " and fused convolution"
     else:
         on_cpu += "; no fused convolution for this processor"
