@@ -481,3 +481,5 @@ def test_the_host_never_waits_for_the_device(part):
         conv(x).sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode(before)
+    assert x.grad is not None
+    assert x.grad.any()
