@@ -10,7 +10,7 @@
 #define COLUMNS (VECTORS * LANES)
 
 typedef struct {
-    Call move;           /* x, offset, weight and sizes; move.rest counts channels here */
+    Call move;           /* x, offset, weight and sizes */
     const float *kernel; /* (K, C) */
     const float *bias;   /* (K), or NULL */
     float *out;          /* (B, T, K, P) */
