@@ -17,7 +17,7 @@ from torch import nn
 
 import interlace
 from interlace.files import whole_file
-from interlace.models import VideoClassifier, create_model, load_backbone_weights, with_num_segments
+from interlace.models import VideoModel, create_model, load_backbone_weights, with_num_segments
 
 __all__ = [
     "CheckpointError",
@@ -108,7 +108,7 @@ def save_checkpoint(path: str | Path, model: nn.Module, card: ModelCard) -> Path
 
 def load_checkpoint(
     path: str | Path, *, device: str | torch.device = "cpu", num_segments: int | None = None
-) -> tuple[VideoClassifier, ModelCard]:
+) -> tuple[VideoModel, ModelCard]:
     """Build the network of a checkpoint, with its weights, in evaluation mode.
 
     With ``num_segments`` it is made to see that many frames, and the card says so; what becomes of TIN's
@@ -156,7 +156,7 @@ def load_checkpoint(
     return model.to(device).eval(), card
 
 
-def _build(card: ModelCard) -> VideoClassifier:
+def _build(card: ModelCard) -> VideoModel:
     """The network without its weights; the initial ones it was trained from are of no concern any more."""
     with torch.random.fork_rng(devices=[]):  # reading a file is no draw from the global generator
         return create_model(card.model, **{**card.model_args, "pretrained": False})

@@ -64,7 +64,8 @@ def test_offset_and_weight_nets_have_the_rules_of_convolutions_and_linear_layers
 
 def test_factors():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    model.head = nn.Linear(4, 5)
+    model.new = nn.Linear(4, 5)
+    model.heads = lambda: [model.new]
     groups = parameter_groups(model, lr=0.1, weight_decay=0.25, bias_lr_factor=2.0, head_lr_factor=5.0)
     assert [(g["name"], g["lr"], g["weight_decay"]) for g in groups] == [
         ("weights", 0.1, 0.25),

@@ -18,7 +18,7 @@ from interlace.benchmark.parts import time_shares
 from interlace.benchmark.timing import compare, stopwatch
 from interlace.checkpoints import load_checkpoint
 from interlace.devices import choose_device
-from interlace.models import VideoClassifier, create_model
+from interlace.models import VideoModel, create_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NUM_CLASSES, NUM_SEGMENTS, IMAGE_SIZE = 174, 8, 224  # of a network that is given by its name alone
@@ -188,8 +188,8 @@ def _network(
     num_segments: int | None,
     image_size: int | None,
     device: torch.device,
-    like: VideoClassifier | None = None,
-) -> tuple[VideoClassifier, int]:
+    like: VideoModel | None = None,
+) -> tuple[VideoModel, int]:
     """The network of a name or checkpoint, and the size of its frames; with the classes and channels of `like`."""
     if Path(model).is_file() or Path(model).suffix:
         network, card = load_checkpoint(model, device=device, num_segments=num_segments)

@@ -23,7 +23,7 @@ from interlace.evaluation.output import claim_folder, clips_sha256, file_sha256
 from interlace.evaluation.protocol import Average, Protocol, get_protocol, probabilities
 from interlace.evaluation.report import write_partial, write_report
 from interlace.evaluation.scores import Scores, combine
-from interlace.models import VideoClassifier
+from interlace.models import VideoModel
 from interlace.optimization import OptimizedModel, noise_clips
 from interlace.optimization import optimize as optimized
 from interlace.provenance import describe_device, provenance
@@ -128,7 +128,7 @@ def evaluate(
     tally = _Tally(annotations, protocol, shares, multi_label=members[0][1].multi_label)
     try:
         for number, (path, (model, card)) in enumerate(zip(paths, members, strict=True)):
-            network: VideoClassifier | OptimizedModel = model
+            network: VideoModel | OptimizedModel = model
             if optimize:
                 network = _optimized(model.to(target).eval(), card, precision)
                 details["optimized"].append(f"{path.name}: {network.agreement}")
@@ -182,7 +182,7 @@ def evaluate(
     return report
 
 
-def _optimized(model: VideoClassifier, card: ModelCard, precision: str) -> OptimizedModel:
+def _optimized(model: VideoModel, card: ModelCard, precision: str) -> OptimizedModel:
     size = card.preprocessing["image_size"]
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return optimized(model, dtype=dtype, example=noise_clips(model, size, size))

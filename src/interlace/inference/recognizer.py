@@ -19,7 +19,7 @@ from interlace.data.video import VideoReader
 from interlace.data.views import Crops, spatial_views
 from interlace.devices import choose_device
 from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
-from interlace.models.classifier import VideoClassifier
+from interlace.models.model import VideoModel
 from interlace.optimization import OptimizedModel, noise_clips
 from interlace.optimization import optimize as optimized
 from interlace.types import Prediction
@@ -55,7 +55,7 @@ class Recognizer:
 
     def __init__(
         self,
-        model: VideoClassifier,
+        model: VideoModel,
         card: ModelCard,
         *,
         device: str | torch.device = "auto",
@@ -64,7 +64,7 @@ class Recognizer:
         optimize: bool = False,
     ) -> None:
         self.device = choose_device(device)
-        self.model: VideoClassifier | OptimizedModel = model.to(self.device).eval()
+        self.model: VideoModel | OptimizedModel = model.to(self.device).eval()
         if optimize:
             size = card.preprocessing["image_size"]
             self.model = optimized(model, example=noise_clips(model, size, size))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from interlace.models.backbone import insert_before_blocks, insert_in_branches
 from interlace.models.classifier import VideoClassifier
-from interlace.models.create import BACKBONES, create_model, list_models, with_num_segments
+from interlace.models.create import create_model, list_models, with_num_segments
+from interlace.models.methods import BACKBONES
+from interlace.models.modality import MODALITIES, Modality
+from interlace.models.model import VideoModel
 from interlace.models.plain import WeightsError
 from interlace.models.tin import tin
 from interlace.models.tsm import tsm
@@ -13,7 +16,10 @@ from interlace.models.weights import load_backbone_weights
 
 __all__ = [
     "BACKBONES",
+    "MODALITIES",
+    "Modality",
     "VideoClassifier",
+    "VideoModel",
     "WeightsError",
     "create_model",
     "insert_before_blocks",

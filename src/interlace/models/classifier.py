@@ -1,4 +1,4 @@
-"""Clips to logits: frames through a 2-D backbone, a linear classifier on every frame, their consensus."""
+"""Clips to logits: frames through a network, a classifier on what it says of them, their consensus."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
-from interlace.temporal import AverageConsensus
+from interlace.models.modality import Modality
+from interlace.models.model import VideoModel
 
 
-class VideoClassifier(nn.Module):
-    """A 2-D network that recognises clips of `num_segments` frames.
+class VideoClassifier(VideoModel):
+    """A network that recognises clips of `num_segments` frames.
 
     Args:
-        backbone: frames (B*T, C, H, W) to features (B*T, D).
-        num_features: D.
+        backbone: frames (B*T, C, H, W) to features (B*T', D); T' is T for a 2-D network, T/2 behind a temporal
+            pool, 1 where the network itself has put the frames together.
+        head: a feature to what it says: (B, T', D) to (B, T', E).
+        consensus: and that to logits: (B, T', E) to (B, K).
         num_classes: classes (K).
         num_segments: frames in a clip (T).
         dropout: probability of dropping a feature before the classifier.
-        in_chans: channels of a frame.
-        mean: what preprocessing subtracts from each channel of frames in 0..1.
-        std: what it then divides by.
-        builder: name with which :func:`interlace.create_model` builds this network.
-        builder_args: and its keyword arguments, without the initial weights.
+        in_chans, modality, mean, std, builder, builder_args: see :class:`interlace.models.VideoModel`.
 
     Example:
         >>> import torch, interlace
@@ -37,53 +36,59 @@ class VideoClassifier(nn.Module):
         self,
         backbone: nn.Module,
         *,
-        num_features: int,
+        head: nn.Module,
+        consensus: nn.Module,
         num_classes: int,
         num_segments: int,
         dropout: float,
         in_chans: int,
+        modality: Modality = "rgb",
         mean: tuple[float, ...],
         std: tuple[float, ...],
         builder: str,
         builder_args: dict[str, Any],
     ) -> None:
-        super().__init__()
-        self.num_segments = num_segments
-        self.num_classes = num_classes
-        self.in_chans = in_chans
-        self.mean = mean
-        self.std = std
-        self.builder = builder
-        self.builder_args = builder_args
+        super().__init__(
+            num_classes=num_classes,
+            segments=(num_segments,),
+            in_chans=in_chans,
+            modality=modality,
+            mean=mean,
+            std=std,
+            builder=builder,
+            builder_args=builder_args,
+        )
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(num_features, num_classes)
-        self.consensus = AverageConsensus()
-        # As released by the authors of TSN: the new classifier starts near zero.
-        nn.init.normal_(self.head.weight, 0.0, 0.001)
-        nn.init.zeros_(self.head.bias)
+        self.head = head
+        self.consensus = consensus
 
     def forward(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B K"]:
         """Clips to logits."""
         return self.forward_head(self.forward_features(clip))
 
-    def forward_features(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B T D"]:
+    def forward_features(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B T2 D"]:
         """Clips to the pooled features of each frame.
 
         Raises:
             ValueError: the clip has another number of frames or channels than the network was built for.
         """
-        if clip.shape[1] != self.num_segments:
-            raise ValueError(
-                f"the clip has {clip.shape[1]} frames, the network num_segments={self.num_segments}; "
-                f"interlace.models.with_num_segments(model, {clip.shape[1]}) gives one for such clips"
-            )
-        if clip.shape[2] != self.in_chans:
-            raise ValueError(
-                f"the frames have {clip.shape[2]} channels, the network in_chans={self.in_chans}"
-            )
-        return frames_to_clip(self.backbone(clip_to_frames(clip)), self.num_segments)
+        self.check_clip(clip)
+        features = self.backbone(clip_to_frames(clip))
+        return frames_to_clip(features, features.shape[0] // clip.shape[0])
 
-    def forward_head(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B K"]:
-        """Features of frames to logits: classify each frame, then average."""
+    def forward_head(self, features: Float[Tensor, "B T2 D"]) -> Float[Tensor, "B K"]:
+        """Features of frames to logits: classify each frame, then put them together."""
         return self.consensus(self.head(self.dropout(features)))
+
+    def heads(self) -> list[nn.Module]:
+        """The classifier; and the consensus, where it learns (relations)."""
+        return [self.head, self.consensus]
+
+
+def linear_head(num_features: int, num_outputs: int) -> nn.Linear:
+    """A new classifier that starts near zero, as released by the authors of TSN."""
+    head = nn.Linear(num_features, num_outputs)
+    nn.init.normal_(head.weight, 0.0, 0.001)
+    nn.init.zeros_(head.bias)
+    return head

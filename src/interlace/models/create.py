@@ -4,90 +4,50 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import timm
-from torch import nn
 
 from interlace.models.classifier import VideoClassifier
-from interlace.models.plain import pretrained_cfg
-from interlace.models.tin import tin
-from interlace.models.tsm import tsm
-from interlace.models.tsn import tsn
+from interlace.models.methods import BACKBONES, METHODS
+from interlace.models.modality import Modality, channels_of
+from interlace.models.model import VideoModel
+from interlace.models.plain import is_backbone, pretrained_cfg
 from interlace.models.weights import load_backbone_weights
 from interlace.temporal import TemporalInterlace
 
-METHODS: dict[str, Callable[..., nn.Module]] = {"tsn": tsn, "tsm": tsm, "tin": tin}
 ALIASES = {"resnext50": "resnext50_32x4d", "resnext101": "resnext101_32x8d"}
-# The tests build and run each of these. Other timm networks of the same families work too.
-BACKBONES = (
-    "convnext_atto",
-    "convnext_femto",
-    "convnext_nano",
-    "convnext_pico",
-    "convnext_small",
-    "convnext_tiny",
-    "convnextv2_atto",
-    "convnextv2_nano",
-    "convnextv2_tiny",
-    "efficientnet_b0",
-    "efficientnet_b1",
-    "efficientnet_b2",
-    "efficientnet_b3",
-    "efficientnet_lite0",
-    "mobilenetv2_050",
-    "mobilenetv2_100",
-    "mobilenetv2_140",
-    "mobilenetv3_large_100",
-    "mobilenetv3_small_100",
-    "regnetx_008",
-    "regnetx_016",
-    "regnety_008",
-    "regnety_016",
-    "regnety_032",
-    "resnet18",
-    "resnet26",
-    "resnet34",
-    "resnet50",
-    "resnet50d",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "seresnet50",
-    "tf_efficientnet_b0",
-    "tf_efficientnetv2_s",
-    "wide_resnet50_2",
-)
 
 
 def create_model(
     name: str,
     *,
     num_classes: int,
-    num_segments: int = 8,
+    num_segments: int | None = None,
     pretrained: bool | str | Path = False,
     dropout: float = 0.5,
     in_chans: int = 3,
+    modality: Modality = "rgb",
     mean: tuple[float, ...] | list[float] | None = None,
     std: tuple[float, ...] | list[float] | None = None,
     **kwargs: Any,
-) -> VideoClassifier:
+) -> VideoModel:
     """Build a network by name.
 
     Args:
-        name: METHOD_BACKBONE: tsn, tsm or tin, and timm's name of the backbone (see :func:`list_models`).
+        name: METHOD_BACKBONE, e.g. tin_resnet50: a method, and timm's name of the backbone (see
+            :func:`list_models`).
         num_classes: classes (K).
-        num_segments: frames in a clip (T).
+        num_segments: frames in a clip (T); None for as many as the method was published with.
         pretrained: True for timm's weights from its hub; a file for those of the plain timm network or of one
             of ours, strictly but for the classifier (and temporal modules, if the file's network has none).
         dropout: probability of dropping a feature before the classifier.
-        in_chans: channels of a frame; RGB weights are summed for 1 channel, as timm does.
+        in_chans: color channels of a frame; RGB weights are summed for 1 channel, as timm does.
+        modality: what the network sees: rgb, flow (stacks of 5), rgb_diff, or rgb_flow (two-stream networks).
         mean: what preprocessing subtracts; None takes what timm gives for these weights.
         std: and what it divides by.
-        kwargs: arguments of the builder (interlace.models.tsm, tin), and of timm's (pad_type, ...).
+        kwargs: arguments of the builder (interlace.models.tsm, tin, ...), and of timm's (pad_type, ...).
 
     Raises:
         ValueError: the name or an argument is not known; the message has the nearest names.
@@ -100,22 +60,35 @@ def create_model(
         torch.Size([2, 5])
     """
     method, backbone = parse_name(name)
+    chosen = METHODS[method]
+    num_segments = chosen.num_segments if num_segments is None else num_segments
     if num_classes < 1 or num_segments < 1:
         raise ValueError(f"num_classes={num_classes} and num_segments={num_segments} must be at least 1")
-    network = METHODS[method](
-        backbone, num_segments=num_segments, pretrained=pretrained is True, in_chans=in_chans, **kwargs
+    network, head, consensus = chosen.build(
+        backbone,
+        num_classes=num_classes,
+        num_segments=num_segments,
+        pretrained=pretrained is True,
+        in_chans=in_chans,
+        modality=modality,
+        **kwargs,
     )
-    mean = tuple(mean or _per_channel(pretrained_cfg(network)["mean"], in_chans))
-    std = tuple(std or _per_channel(pretrained_cfg(network)["std"], in_chans))
-    if not len(mean) == len(std) == in_chans:
-        raise ValueError(f"mean={mean} and std={std} need in_chans={in_chans} values each")
+    channels = channels_of(modality, in_chans)
+    mean = tuple(mean or _per_channel(pretrained_cfg(network)["mean"], channels, modality, 0.5))
+    std = tuple(std or _per_channel(pretrained_cfg(network)["std"], channels, modality))
+    if not len(mean) == len(std) == channels:
+        raise ValueError(
+            f"mean={mean} and std={std} need {channels} values each, for {modality} and in_chans={in_chans}"
+        )
     model = VideoClassifier(
         network,
-        num_features=cast(int, network.head_hidden_size),
+        head=head,
+        consensus=consensus,
         num_classes=num_classes,
         num_segments=num_segments,
         dropout=dropout,
-        in_chans=in_chans,
+        in_chans=channels,
+        modality=modality,
         mean=mean,
         std=std,
         builder=f"{method}_{backbone}",
@@ -124,6 +97,7 @@ def create_model(
             "num_segments": num_segments,
             "dropout": dropout,
             "in_chans": in_chans,
+            **({} if modality == "rgb" else {"modality": modality}),
             "mean": list(mean),
             "std": list(std),
             **kwargs,
@@ -142,17 +116,18 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> interlace.list_models("*_resnet50")
         ['tin_resnet50', 'tsm_resnet50', 'tsn_resnet50']
     """
-    names = [f"{method}_{backbone}" for method in METHODS for backbone in BACKBONES]
+    names = [f"{name}_{backbone}" for name, method in METHODS.items() for backbone in method.backbones]
     return sorted(fnmatch.filter(names, pattern))
 
 
 def parse_name(name: str) -> tuple[str, str]:
     """Method and timm name; ValueError with the nearest names if there is no such network."""
-    method, _, backbone = name.partition("_")
+    method = max((known for known in METHODS if name.startswith(f"{known}_")), key=len, default="")
+    backbone = name.removeprefix(f"{method}_")
     backbone = ALIASES.get(backbone, backbone)
-    if method in METHODS and timm.is_model(backbone.partition(".")[0]):
+    if method and is_backbone(backbone):
         return method, backbone
-    if method in METHODS:
+    if method:
         known = {*BACKBONES, *ALIASES, *timm.list_models()}
         nearest = [f"{method}_{near}" for near in difflib.get_close_matches(backbone, known, n=3)]
     else:
@@ -163,7 +138,7 @@ def parse_name(name: str) -> tuple[str, str]:
     )
 
 
-def with_num_segments(model: VideoClassifier, num_segments: int) -> VideoClassifier:
+def with_num_segments(model: VideoModel, num_segments: int) -> VideoModel:
     """The same network for clips of another number of frames, with the same weights.
 
     Shifts and plain networks do not depend on the number. TIN's offset nets do (they have T x T layers):
@@ -188,6 +163,13 @@ def with_num_segments(model: VideoClassifier, num_segments: int) -> VideoClassif
     return other.to(parameter.device, parameter.dtype).train(model.training)
 
 
-def _per_channel(rgb: tuple[float, ...], in_chans: int) -> tuple[float, ...]:
-    """The values of RGB for three channels, else their mean for each."""
-    return tuple(rgb) if in_chans == len(rgb) else (sum(rgb) / len(rgb),) * in_chans
+def _per_channel(
+    rgb: tuple[float, ...], channels: int, modality: Modality, of_flow: float | None = None
+) -> tuple[float, ...]:
+    """The values of RGB for three channels, else their mean for each; flow lies around its own middle."""
+    mean = sum(rgb) / len(rgb)
+    if modality == "flow":
+        return (mean if of_flow is None else of_flow,) * channels
+    if modality == "rgb_diff" and channels % len(rgb) == 0:
+        return tuple(rgb) * (channels // len(rgb))
+    return tuple(rgb) if channels == len(rgb) else (mean,) * channels

@@ -11,13 +11,30 @@ from urllib.request import getproxies
 import timm
 from torch import nn
 
+from interlace.models.first_conv import adapt_first_conv
+from interlace.models.modality import Modality
+
 
 class WeightsError(ValueError):
     """Initial weights cannot be had, or are not those of the network."""
 
 
-def create_backbone(name: str, *, pretrained: bool, in_chans: int, **timm_args: Any) -> nn.Module:
+def is_backbone(name: str) -> bool:
+    """Whether :func:`create_backbone` knows the name, e.g. resnet50 or timm's resnet50.a1_in1k."""
+    return bool(timm.is_model(name.partition(".")[0]))
+
+
+def create_backbone(
+    name: str, *, pretrained: bool, in_chans: int, modality: Modality = "rgb", **timm_args: Any
+) -> nn.Module:
     """A timm network that ends in its pooled features (B*T, D).
+
+    Args:
+        name: timm's.
+        pretrained: with the weights of timm's hub.
+        in_chans: color channels of a frame.
+        modality: what the first convolution sees; made from that of the frames' colors.
+        timm_args: further arguments of timm's builder.
 
     Raises:
         ValueError: timm cannot build the network with these arguments.
@@ -25,10 +42,13 @@ def create_backbone(name: str, *, pretrained: bool, in_chans: int, **timm_args: 
     """
     try:
         if pretrained:
-            return _with_hub_weights(name, in_chans, timm_args)
-        return timm.create_model(name, num_classes=0, in_chans=in_chans, **timm_args)
+            network = _with_hub_weights(name, in_chans, timm_args)
+        else:
+            network = timm.create_model(name, num_classes=0, in_chans=in_chans, **timm_args)
     except TypeError as error:
         raise ValueError(f"timm cannot build {name!r} with {timm_args}: {error}") from error
+    adapt_first_conv(network, modality, in_chans)
+    return network
 
 
 def _with_hub_weights(name: str, in_chans: int, timm_args: dict[str, Any]) -> nn.Module:

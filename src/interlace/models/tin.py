@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from interlace.models.backbone import insert_in_branches
+from interlace.models.modality import Modality
 from interlace.models.plain import create_backbone
 from interlace.temporal import TemporalInterlace
 
@@ -22,6 +23,7 @@ def tin(
     initial_offset: float = 0.5,
     pretrained: bool = False,
     in_chans: int = 3,
+    modality: Modality = "rgb",
     **timm_args: Any,
 ) -> nn.Module:
     """A timm network that interlaces 1 / shift_div of the channels before every block's residual branch.
@@ -50,7 +52,9 @@ def tin(
             initial_offset=initial_offset,
         )
 
-    network = create_backbone(backbone, pretrained=pretrained, in_chans=in_chans, **timm_args)
+    network = create_backbone(
+        backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
+    )
     insert_in_branches(network, interlaced)
     return network
 

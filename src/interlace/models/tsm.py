@@ -8,6 +8,7 @@ from typing import Any, Literal
 from torch import nn
 
 from interlace.models.backbone import insert_before_blocks, insert_in_branches, largest_stage
+from interlace.models.modality import Modality
 from interlace.models.plain import create_backbone
 from interlace.temporal import TemporalShift
 
@@ -23,6 +24,7 @@ def tsm(
     every: int | None = None,
     pretrained: bool = False,
     in_chans: int = 3,
+    modality: Modality = "rgb",
     **timm_args: Any,
 ) -> nn.Module:
     """A timm network that shifts 1 / fold_div of the channels either way before every residual branch.
@@ -37,7 +39,8 @@ def tsm(
         every: 1 for every block, 2 for every second one; None as released: 2 in networks with a stage of 23
             blocks or more (ResNet-101), else 1. The TIN authors' baseline has 1.
         pretrained: start from timm's weights.
-        in_chans: channels of a frame.
+        in_chans: color channels of a frame.
+        modality: what the frames hold.
         timm_args: further arguments of timm's builder.
 
     Example:
@@ -48,7 +51,9 @@ def tsm(
     """
     if position not in ("residual", "in_place"):
         raise ValueError(f"position {position!r} is unknown; it is 'residual' or 'in_place'")
-    network = create_backbone(backbone, pretrained=pretrained, in_chans=in_chans, **timm_args)
+    network = create_backbone(
+        backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
+    )
     if every is None:
         every = 2 if largest_stage(network) >= 23 else 1
     shift = partial(TemporalShift, num_segments=num_segments, fold_div=fold_div, mode=mode)

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from interlace.models.modality import Modality
 from interlace.models.plain import create_backbone
 
 
@@ -15,6 +16,7 @@ def tsn(
     num_segments: int = 8,  # noqa: ARG001 - every builder takes it; nothing here depends on it
     pretrained: bool = False,
     in_chans: int = 3,
+    modality: Modality = "rgb",
     **timm_args: Any,
 ) -> nn.Module:
     """The plain timm network.
@@ -25,4 +27,4 @@ def tsn(
         >>> tsn("resnet18")(torch.zeros(8, 3, 64, 64)).shape
         torch.Size([8, 512])
     """
-    return create_backbone(backbone, pretrained=pretrained, in_chans=in_chans, **timm_args)
+    return create_backbone(backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args)

@@ -12,6 +12,9 @@ from interlace.models.backbone import temporal_keys
 from interlace.models.classifier import VideoClassifier
 from interlace.models.plain import WeightsError, first_line, pretrained_cfg
 
+HEADS = ("head.", "consensus.")
+"""What depends on the classes."""
+
 
 def load_backbone_weights(model: VideoClassifier, path: str | Path) -> None:
     """Load everything but the classifier from a file: of the plain timm network, or of one of ours.
@@ -37,7 +40,8 @@ def load_backbone_weights(model: VideoClassifier, path: str | Path) -> None:
     _adapt_first_conv(state, model)
     expected = model.state_dict()
     optional = set() if temporal_keys(model) & state.keys() else temporal_keys(model)
-    missing = sorted(expected.keys() - state.keys() - optional - {"head.weight", "head.bias"})
+    new = {key for key in expected if key.startswith(HEADS)}
+    missing = sorted(expected.keys() - state.keys() - optional - new)
     left_over = sorted(state.keys() - expected.keys())
     misfits = [k for k in sorted(state.keys() & expected.keys()) if state[k].shape != expected[k].shape]
     if misfits and not missing and not left_over and all(_depends_on_length(key) for key in misfits):
@@ -71,8 +75,8 @@ def _without_head(state: dict[str, Tensor], model: VideoClassifier) -> dict[str,
     """Everything but the classifier, ours or timm's."""
     classifier = pretrained_cfg(model.backbone)["classifier"]  # e.g. fc, or head.fc
     names = [classifier] if isinstance(classifier, str) else list(classifier)
-    heads = ("head.", *(f"backbone.{name}." for name in names))
-    return {key: value for key, value in state.items() if not key.startswith(heads)}
+    of_timm = tuple(f"backbone.{name}." for name in names)
+    return {key: value for key, value in state.items() if not key.startswith(HEADS + of_timm)}
 
 
 def _adapt_first_conv(state: dict[str, Tensor], model: VideoClassifier) -> None:

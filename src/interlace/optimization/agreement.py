@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from interlace.models import VideoClassifier
+from interlace.models import VideoModel
 
 # Reordered float32 arithmetic moves the logits of ResNet-50 by 6e-7 of their size, bfloat16 by 0.005. Above these
 # bounds something is wrong with the network, not with the rounding.
@@ -96,7 +96,7 @@ def measure_agreement(
     )
 
 
-def noise_clips(model: VideoClassifier, height: int, width: int) -> Float[Tensor, "B T C H W"]:
+def noise_clips(model: VideoModel, height: int, width: int) -> Float[Tensor, "B T C H W"]:
     """Stand-ins for clips, the same every time: noise of the mean and deviation of preprocessed frames."""
     shape = (NUM_CLIPS, model.num_segments, model.in_chans, height, width)
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))

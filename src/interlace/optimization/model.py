@@ -46,7 +46,7 @@ class OptimizedModel(nn.Module):
 
     def compile_backbone(self) -> None:
         """Have torch.compile write the backbone; it does so at the next call."""
-        on_cpu = not self.model.head.weight.is_cuda
+        on_cpu = not next(self.model.parameters()).is_cuda
         self.model.backbone.compile(dynamic=False if on_cpu else None)
         self.is_compiled = True
 
@@ -80,7 +80,7 @@ class OptimizedModel(nn.Module):
 
     def _freezing(self) -> AbstractContextManager[Any]:
         """Lets inductor pack the weights, whenever it compiles for another size of frames."""
-        if not self.is_compiled or self.model.head.weight.is_cuda:
+        if not self.is_compiled or next(self.model.parameters()).is_cuda:
             return nullcontext()
         from torch._inductor import config  # loaded by the compiler anyway, and only then
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interlace.models import VideoClassifier
+from interlace.models import VideoClassifier, VideoModel
 from interlace.models.plain import pretrained_cfg
 from interlace.optimization.agreement import LIMITS, measure_agreement, noise_clips
 from interlace.optimization.fold import fold_batch_norms
@@ -20,7 +20,7 @@ from interlace.temporal import TemporalInterlace, TemporalShift
 
 
 def optimize(
-    model: VideoClassifier,
+    model: VideoModel,
     *,
     dtype: torch.dtype | None = None,
     compile: bool | None = None,
@@ -56,7 +56,7 @@ def optimize(
         raise ValueError(
             f"a {type(model).__name__} cannot be optimized; give the network that create_model or load_checkpoint made"
         )
-    device = model.head.weight.device
+    device = next(model.parameters()).device
     dtype = best_dtype(device) if dtype is None else dtype
     if dtype not in LIMITS:
         raise ValueError(f"dtype={dtype} is not one of {', '.join(map(str, LIMITS))}")

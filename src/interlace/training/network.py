@@ -8,12 +8,12 @@ from typing import Any, Literal
 import torch
 
 from interlace.models import WeightsError, create_model
-from interlace.models.classifier import VideoClassifier
+from interlace.models.model import VideoModel
 
 
 def build_network(
     name: str, arguments: dict[str, Any], *, pretrained: bool | Literal["auto"] | Path, seed: int
-) -> tuple[VideoClassifier, str]:
+) -> tuple[VideoModel, str]:
     """A network and one line that says what weights it starts from.
 
     "auto" takes timm's weights, and random ones where those cannot be had, for example without a network.

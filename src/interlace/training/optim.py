@@ -30,15 +30,15 @@ def parameter_groups(
     weight of a convolution, linear layer lr                                   yes
     bias of one                           bias_lr_factor * lr                  no
     scale and shift of a norm, any vector lr                                   no
-    weight of ``model.head``              head_lr_factor * lr                  yes
-    bias of ``model.head``                head_lr_factor * bias_lr_factor * lr no
+    weight of ``model.heads()``           head_lr_factor * lr                  yes
+    bias of ``model.heads()``             head_lr_factor * bias_lr_factor * lr no
     ===================================== ==================================== ============
 
     Source: TSN, ``get_optim_policies`` of the released code. The offset and weight nets of TIN are
     convolutions and linear layers there as well.
 
     Args:
-        model: a network whose new classifier, if it has one, is ``model.head``.
+        model: a network; a :class:`interlace.models.VideoModel` says which of its layers are new.
         lr: learning rate, already scaled to the batch.
         weight_decay: decay of the weights.
         bias_lr_factor: learning rate of biases as a multiple.
@@ -59,7 +59,7 @@ def parameter_groups(
         "head_biases": (head_lr_factor * bias_lr_factor, 0.0),
     }
     members: dict[str, list[nn.Parameter]] = {name: [] for name in factors}
-    head = set(getattr(model, "head", nn.Module()).parameters())
+    head = {parameter for part in getattr(model, "heads", list)() for parameter in part.parameters()}
     seen = set()
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):

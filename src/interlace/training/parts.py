@@ -22,7 +22,7 @@ from interlace.data.sampling import DenseSampling, SegmentSampling
 from interlace.data.splits import clip_hashes
 from interlace.data.transforms import Preprocess, train_transform
 from interlace.data.workers import count_workers
-from interlace.models.classifier import VideoClassifier
+from interlace.models.model import VideoModel
 from interlace.provenance import commit
 from interlace.training.config import TrainConfig
 from interlace.training.facts import median_seconds
@@ -45,7 +45,7 @@ def network_arguments(config: TrainConfig, *, num_classes: int) -> dict[str, Any
     }
 
 
-def make_module(config: TrainConfig, model: VideoClassifier, train_set: Annotations) -> ClassificationModule:
+def make_module(config: TrainConfig, model: VideoModel, train_set: Annotations) -> ClassificationModule:
     """The network with its loss, its optimizer and its schedule."""
     optim, loss = config.optim, config.loss
     weights = (
@@ -170,7 +170,7 @@ def make_sampling(config: TrainConfig) -> Sampling:
     return SegmentSampling(config.num_segments)
 
 
-def make_card(config: TrainConfig, model: VideoClassifier, train_set: Annotations, weights: str) -> ModelCard:
+def make_card(config: TrainConfig, model: VideoModel, train_set: Annotations, weights: str) -> ModelCard:
     """All that evaluation and prediction need to know about the network."""
     preprocessing = {
         "image_size": config.image_size,

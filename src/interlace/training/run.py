@@ -16,7 +16,7 @@ from interlace.data.annotations import Annotations
 from interlace.data.flip import FlipRule, flip_map
 from interlace.data.splits import read_splits
 from interlace.data.worker_errors import one_line_errors
-from interlace.models.classifier import VideoClassifier
+from interlace.models.model import VideoModel
 from interlace.provenance import describe_device
 from interlace.training.config import TrainConfig
 from interlace.training.epoch_log import EpochLog
@@ -143,7 +143,7 @@ def print_facts(
     train_set: Annotations,
     val_set: Annotations,
     flips: FlipRule,
-    model: VideoClassifier,
+    model: VideoModel,
     weights: str,
     device: str,
 ) -> None:
