@@ -9,7 +9,7 @@ import csv
 import importlib.util
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,9 +21,16 @@ RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
 
 def train_and_score(
-    data: Path, annotations: tuple[Path, Path], output: Path, options: list[str]
+    data: Path,
+    annotations: tuple[Path, Path],
+    output: Path,
+    options: list[str],
+    evaluation: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Train to the last epoch and score the last weights: nothing is selected on the clips that are scored."""
+    """Train to the last epoch and score the last weights: nothing is selected on the clips that are scored.
+
+    ``options`` are those of training; ``evaluation`` are further ones of `interlace evaluate`.
+    """
     finished = output / "result.json"
     if finished.exists():
         return dict(json.loads(finished.read_text()))
@@ -46,6 +53,7 @@ def train_and_score(
             str(report),
             "--overwrite",
             "true",
+            *evaluation,
         ]
     )
     metrics = json.loads((report / "metrics.json").read_text())
