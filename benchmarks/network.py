@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 import interlace
-from baselines.i3d import I3D
 from baselines.networks import published
 from interlace.benchmark.model import forward, training_step
 from interlace.models import VideoClassifier
@@ -133,7 +132,9 @@ def measure_i3d(options: argparse.Namespace) -> dict[str, Any]:
         for method in ("tsn", "tin")
     )
     calls = {
-        "i3d": forward(I3D(NUM_CLASSES).to(device).eval(), long),
+        "i3d": forward(
+            interlace.create_model("i3d_resnet50", num_classes=NUM_CLASSES).to(device).eval(), long
+        ),
         "tsn": forward(tsn, short),
         "tin": forward(tin, short),
         "published tin": forward(published(tin), short),

@@ -4,8 +4,8 @@
 
 Cross-subject as in utd_mhad.py: trained on subjects 1, 3, 5, 7, tested on 2, 4, 6, 8; 64 x 64, 1 clip, centre crop, the
 last epoch's weights. All rows have the same settings, tuned for none of them: this is a check that they learn, not a
-ranking. FLOW is what `interlace flow DATA --output FLOW` wrote, for the rows that see it. Started again, it goes on where
-it was.
+ranking. FLOW is what `interlace flow DATA --output FLOW` wrote, for the rows that see it. Started again, it goes on
+where it was.
 """
 
 from __future__ import annotations

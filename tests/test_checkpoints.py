@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from interlace.checkpoints import CheckpointError, ModelCard, load_checkpoint, save_checkpoint
-from interlace.models import VideoClassifier, create_model
+from interlace.checkpoints import CheckpointError, ModelCard, load_checkpoint, read_card, save_checkpoint
+from interlace.models import VideoClassifier, VideoModel, create_model
 
 
 def make(name: str = "tin_resnet18") -> tuple[VideoClassifier, ModelCard]:
@@ -56,6 +56,77 @@ def test_round_trip_is_exact(tmp_path, name, last):
         with torch.no_grad():
             assert torch.equal(loaded(clip), model.eval()(clip))
     assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"]
+
+
+def make_ensemble(name: str = "tin_en_resnet10t", **arguments: object) -> tuple[VideoModel, ModelCard]:
+    model = create_model(name, num_classes=3, num_segments=3, **arguments)
+    for network in model.networks:
+        torch.nn.init.normal_(network.head.weight)
+    card = ModelCard(
+        model=model.builder,
+        model_args=model.builder_args,
+        labels=("a", "b", "c"),
+        sampling={
+            "name": "joined",
+            "parts": [
+                {"name": "segment", "num_segments": 1},
+                {"name": "dense", "num_segments": 2, "frame_stride": 4},
+            ],
+        },
+        preprocessing={"image_size": 32, "mean": list(model.mean), "std": list(model.std), "color": "rgb"},
+    )
+    return model, card
+
+
+def test_an_ensemble_comes_back(tmp_path):
+    model, card = make_ensemble(weights=[1, 3], average="logits")
+    path = save_checkpoint(tmp_path / "e.safetensors", model, card)
+    loaded, loaded_card = load_checkpoint(path)
+    assert loaded_card == card
+    assert card.num_segments == 3
+    clip = torch.rand(2, 3, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(clip), model.eval()(clip))
+
+
+def test_an_ensemble_changes_all_parts_in_proportion(tmp_path):
+    path = save_checkpoint(tmp_path / "e.safetensors", *make_ensemble())
+    model, card = load_checkpoint(path, num_segments=9)
+    assert (model.segments, card.num_segments, card.model_args["num_segments"]) == ((3, 6), 9, 9)
+    assert card.sampling["parts"] == [
+        {"name": "segment", "num_segments": 3},
+        {"name": "dense", "num_segments": 6, "frame_stride": 4},
+    ]
+    assert card.training == {"num_segments": 3}
+    again = save_checkpoint(tmp_path / "longer.safetensors", model, card)
+    assert load_checkpoint(again)[1] == card
+    with pytest.raises(ValueError, match=r"num_segments=8 does not divide .* 6 and 9"):
+        load_checkpoint(path, num_segments=8)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_an_ensemble_averages_the_probabilities_that_the_card_names(tmp_path, multi_label):
+    model, card = make_ensemble(multi_label=multi_label)
+    with pytest.raises(ValueError, match=f"multi_label={not multi_label}, but tin_en_resnet10t was built"):
+        save_checkpoint(tmp_path / "e.safetensors", model, replace(card, multi_label=not multi_label))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_card_alone_does_not_need_the_weights(tmp_path, monkeypatch):
+    model, card = make()
+    path = save_checkpoint(tmp_path / "m.safetensors", model, card)
+    monkeypatch.setattr("interlace.checkpoints.create_model", None)
+    monkeypatch.setattr("interlace.checkpoints._build", None)
+    assert read_card(path) == card
+
+
+@pytest.mark.parametrize("read", [load_checkpoint, read_card])
+def test_what_is_no_checkpoint_of_ours(tmp_path, read):
+    save_file({"w": torch.zeros(3)}, tmp_path / "w.safetensors")
+    (tmp_path / "x.safetensors").write_bytes(b"nothing")
+    for name, message in (("w", "weights only"), ("x", "not a whole"), ("y", "there is no such file")):
+        with pytest.raises(CheckpointError, match=f"{name}\\.safetensors: {message}"):
+            read(tmp_path / f"{name}.safetensors")
 
 
 def test_the_global_random_state_is_not_moved(tmp_path):

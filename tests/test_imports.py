@@ -20,23 +20,37 @@ BELOW: dict[str, set[str]] = {
     "allocator": set(),
     "ops": {"layout"},
     "temporal": {"ops", "layout"},
-    "models": {"temporal", "ops", "layout"},
-    "released": {"models"},
+    "modality": set(),
+    "models": {"temporal", "ops", "layout", "modality"},
+    "released": {"models", "temporal", "checkpoints", "data", "files", "modality"},
     "checkpoints": {"models", "files"},
-    "data": {"types", "files"},
+    "data": {"types", "files", "modality"},
     "optimization": {"models", "temporal", "ops", "layout"},
     "benchmark": {"models", "checkpoints", "devices", "doctor"},
     "plots": {"types"},
+    "comparison": {
+        "models",
+        "temporal",
+        "benchmark",
+        "checkpoints",
+        "devices",
+        "plots",
+        "provenance",
+        "files",
+    },
     "doctor": {"types", "ops", "allocator"},
     "training": {
         *("models", "temporal", "data", "checkpoints"),
-        *("devices", "files", "provenance", "types", "layout"),
+        *("devices", "files", "provenance", "types", "layout", "modality"),
     },
+    "ablation": {"training", "evaluation", "data", "checkpoints", "files", "provenance", "models", "temporal"},
     "evaluation": {
         *("models", "optimization", "data", "checkpoints"),
         *("devices", "provenance", "plots", "types", "layout"),
     },
-    "inference": {"models", "optimization", "data", "checkpoints", "devices", "files", "types", "layout"},
+    "inference": {
+        *("models", "optimization", "data", "checkpoints", "devices", "files", "types", "layout", "modality"),
+    },
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from interlace import plots
+from interlace.plots import reports
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -45,7 +46,7 @@ def test_no_labels_of_a_confusion_matrix_overlap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_classes: int
 ) -> None:
     figures: list = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure) or path)
+    monkeypatch.setattr(reports, "_save", lambda figure, path: figures.append(figure) or path)
     names = [f"pushing thing {i} from left to right, so that it falls" for i in range(num_classes)]
     plots.confusion_matrix(np.eye(num_classes, dtype=int), names, tmp_path / "c.png")
     figure = figures[0]
@@ -66,7 +67,7 @@ def test_no_labels_of_a_confusion_matrix_overlap(
 
 def test_cells_show_counts_and_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure) or path)
+    monkeypatch.setattr(reports, "_save", lambda figure, path: figures.append(figure) or path)
     plots.confusion_matrix([[3, 1], [0, 4]], ["left", "right"], tmp_path / "c.png")
     texts = {text.get_position(): text.get_text() for text in figures[0].axes[0].texts}
     assert texts == {(0, 0): "3\n75%", (1, 0): "1\n25%", (1, 1): "4\n100%"}
@@ -95,7 +96,7 @@ def test_training_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     runs = {"TSN": tmp_path / "tsn.csv", "TIN": tmp_path / "tin.csv"}
     assert _size(plots.training_curves(runs, tmp_path / "curves.png", title="two runs"))[0] > 800
     figures: list = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure) or path)
+    monkeypatch.setattr(reports, "_save", lambda figure, path: figures.append(figure) or path)
     plots.training_curves(runs, tmp_path / "curves.png", columns=["top1"])
     (axes,) = figures[0].axes
     assert [(line.get_label(), list(line.get_ydata())) for line in axes.lines] == [
@@ -111,7 +112,7 @@ def test_accuracy_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         plots.accuracy_bars(["TSN", "TIN"], [48.0, 96.5], tmp_path / "bars.png", title="accuracy", chance=50)
     )
     figures: list = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure) or path)
+    monkeypatch.setattr(reports, "_save", lambda figure, path: figures.append(figure) or path)
     plots.accuracy_bars(["TSN", "TIN"], [48.0, 96.5], tmp_path / "bars.png")
     assert [bar.get_width() for bar in figures[0].axes[0].patches] == [48.0, 96.5]
     assert [text.get_text() for text in figures[0].axes[0].texts] == ["48.0", "96.5"]

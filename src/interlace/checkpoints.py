@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ __all__ = [
     "ModelCard",
     "load_backbone_weights",
     "load_checkpoint",
+    "read_card",
     "save_checkpoint",
 ]
 
@@ -48,9 +51,11 @@ class ModelCard:
     labels: tuple[str, ...]
     """Names of the classes, in the order of the logits."""
     sampling: dict[str, Any]
-    """How frames are chosen, e.g. {"name": "segment", "num_segments": 8}."""
+    """How frames are chosen, e.g. {"name": "segment", "num_segments": 8}; {"name": "joined", "parts": [...]} for an
+    ensemble whose networks see frames of their own."""
     preprocessing: dict[str, Any]
-    """image_size, mean, std and color (rgb or gray); frame_template, where training was told one."""
+    """image_size, mean, std and color (rgb or gray); modality, where it is not rgb; frame_template, where training
+    was told one."""
     multi_label: bool = False
     """Several labels at once: probabilities come from a sigmoid."""
     protocol: str = "1clip-center"
@@ -70,12 +75,18 @@ class ModelCard:
                 f"{len(self.labels)} labels for a network of num_classes={self.model_args.get('num_classes')}"
             )
 
+    @property
+    def num_segments(self) -> int:
+        """Frames in a clip, all parts together."""
+        return sum(part["num_segments"] for part in self.sampling.get("parts", [self.sampling]))
+
 
 def save_checkpoint(path: str | Path, model: nn.Module, card: ModelCard) -> Path:
     """Write a checkpoint; the file appears whole or not at all.
 
     Raises:
-        ValueError: the weights are not those of the network that the card describes.
+        ValueError: the weights are not those of the network that the card describes, or an ensemble averages
+            probabilities of another kind than the card's.
 
     Example:
         >>> import tempfile, interlace
@@ -100,6 +111,11 @@ def save_checkpoint(path: str | Path, model: nn.Module, card: ModelCard) -> Path
         expected = _build(card).state_dict()
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
         raise ValueError(f"the weights are not those of {card.model} with {card.model_args}")
+    if getattr(model, "multi_label", card.multi_label) != card.multi_label:
+        raise ValueError(
+            f"the card says multi_label={card.multi_label}, but {card.model} was built for the other; "
+            f"build the ensemble with multi_label={card.multi_label}"
+        )
     header = {HEADER: json.dumps({"format": FORMAT, **asdict(card)}, allow_nan=False)}
     with whole_file(path) as beside:
         save_file(state, beside, metadata=header)
@@ -119,22 +135,9 @@ def load_checkpoint(
         ValueError: ``num_segments`` is below 1.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
-    try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            header = (file.metadata() or {}).get(HEADER)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: not a whole .safetensors file ({error}); copy or download it again"
-        ) from error
-    if header is None:
-        raise CheckpointError(
-            f"{path}: weights only, not a checkpoint of interlace; "
-            "give it to create_model or training as pretrained=PATH"
-        )
-    card = _read_card(path, header)
+    with _opened(path, device) as file:
+        card = _read_card(path, file.metadata())
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     try:
         model = _build(card)
         model.load_state_dict(state)
@@ -143,17 +146,47 @@ def load_checkpoint(
             f"{path}: interlace {interlace.__version__} cannot build its network "
             f"(the file was written by {card.version}): {error}"
         ) from error
-    if num_segments is not None and num_segments != card.sampling["num_segments"]:
+    if num_segments is not None and num_segments != model.num_segments:
         if num_segments < 1:
             raise ValueError(f"num_segments={num_segments} must be at least 1")
+        card = replace(card, training={"num_segments": model.num_segments, **card.training})
         model = with_num_segments(model, num_segments)
         card = replace(
             card,
-            model_args={**card.model_args, "num_segments": num_segments},
-            sampling={**card.sampling, "num_segments": num_segments},
-            training={"num_segments": card.sampling["num_segments"], **card.training},
+            model_args={**card.model_args, **model.builder_args},
+            sampling=_of_lengths(card.sampling, model.segments),
         )
     return model.to(device).eval(), card
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """What a checkpoint says of itself; its weights are not read.
+
+    Raises:
+        CheckpointError: there is no such file, it is not ours, not whole, or of a newer version.
+
+    Example:
+        >>> from interlace.checkpoints import read_card
+        >>> read_card("best.safetensors").labels  # doctest: +SKIP
+        ('wave', 'clap')
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        return _read_card(path, file.metadata())
+
+
+@contextmanager
+def _opened(path: Path, device: str | torch.device = "cpu") -> Iterator[Any]:
+    """The file, of which only the header has been read; what is wrong with it is a CheckpointError."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            yield file
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: not a whole .safetensors file ({error}); copy or download it again"
+        ) from error
 
 
 def _build(card: ModelCard) -> VideoModel:
@@ -162,7 +195,21 @@ def _build(card: ModelCard) -> VideoModel:
         return create_model(card.model, **{**card.model_args, "pretrained": False})
 
 
-def _read_card(path: Path, header: str) -> ModelCard:
+def _of_lengths(sampling: Mapping[str, Any], segments: tuple[int, ...]) -> dict[str, Any]:
+    """The same sampling for clips, or parts of a clip, of other lengths."""
+    if "parts" not in sampling:
+        return {**sampling, "num_segments": sum(segments)}
+    parts = zip(sampling["parts"], segments, strict=True)
+    return {**sampling, "parts": [{**part, "num_segments": length} for part, length in parts]}
+
+
+def _read_card(path: Path, metadata: Mapping[str, str] | None) -> ModelCard:
+    header = (metadata or {}).get(HEADER)
+    if header is None:
+        raise CheckpointError(
+            f"{path}: weights only, not a checkpoint of interlace; "
+            "give it to create_model or training as pretrained=PATH"
+        )
     try:
         values = json.loads(header)
         version, written_format = values["version"], values.pop("format")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import interlace
 from baselines.hat import hat_interlace
-from baselines.i3d import I3D
 from baselines.interlace import PublishedInterlace, bytes_moved, published_interlace
 from baselines.networks import published
 from baselines.shift import PublishedShift, published_shift
 from interlace import ops
-from interlace.benchmark import count_macs, count_parameters
 from interlace.models import VideoClassifier
 from interlace.temporal import TemporalInterlace, TemporalShift
 
@@ -95,16 +93,3 @@ def test_networks(name: str) -> None:
 def test_what_is_not_transcribed() -> None:
     with pytest.raises(ValueError, match="there is no published arithmetic of"):
         published(network("tsm_resnet10t", mode="causal"))
-
-
-def test_i3d_costs_what_the_papers_say() -> None:
-    with torch.device("meta"):
-        model: nn.Module = I3D(174)
-    assert round(count_parameters(model) / 1e6, 2) == 27.58
-    assert round(count_macs(model, (1, 32, 3, 224, 224)) / 1e9, 1) == 152.5
-
-
-def test_i3d_runs() -> None:
-    model = I3D(5).eval()
-    with torch.inference_mode():
-        assert model(torch.zeros(2, 8, 3, 32, 32)).shape == (2, 5)

@@ -19,6 +19,7 @@ from interlace.benchmark import (
 )
 from interlace.benchmark.parts import kind_of
 from interlace.checkpoints import ModelCard, save_checkpoint
+from interlace.models import Modality
 
 
 def test_costs_are_those_of_the_papers() -> None:
@@ -113,6 +114,48 @@ def test_training_step_of_a_checkpoint_against_another_network(tmp_path: Path) -
         "step": "training",
         "mode": "eager",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "plain"),
+    [
+        ("tsm_en_resnet18", 24, "tsn_resnet18"),
+        ("two_stream_tsn_resnet18", 8, "tsn_resnet18"),
+        ("i3d_light_resnet18", 32, "tsn_resnet18"),
+    ],
+)
+def test_networks_of_other_frames_and_channels(name: str, frames: int, plain: str) -> None:
+    report = benchmark_model(name, image_size=32, device="cpu", rounds=1)
+    assert list(report.networks) == [name, plain]
+    assert report.settings["frames"] == frames
+    own = report.networks[plain]
+    same = create_on_meta(plain, frames)
+    assert own["gmac"] == round(count_macs(same, (1, frames, 3, 32, 32)) / 1e9, 3)
+
+
+@pytest.mark.parametrize(("modality", "channels"), [("flow", 10), ("rgb_diff", 18)])
+def test_the_plain_network_sees_the_same_channels(tmp_path: Path, modality: Modality, channels: int) -> None:
+    model = interlace.create_model("tsm_resnet10t", num_classes=3, num_segments=4, modality=modality)
+    card = ModelCard(
+        model=model.builder,
+        model_args=model.builder_args,
+        labels=("a", "b", "c"),
+        sampling={"name": "segment", "num_segments": 4},
+        preprocessing={
+            **{"image_size": 32, "mean": list(model.mean), "std": list(model.std)},
+            **{"color": "rgb", "modality": modality},
+        },
+    )
+    path = save_checkpoint(tmp_path / "own.safetensors", model, card)
+    report = benchmark_model(path, device="cpu", rounds=1)
+    assert model.in_chans == channels
+    tsm, tsn = report.networks.values()
+    assert (tsm["gmac"], tsm["parameters_m"]) == (tsn["gmac"], tsn["parameters_m"])
+
+
+def create_on_meta(name: str, num_segments: int) -> nn.Module:
+    with torch.device("meta"):
+        return interlace.create_model(name, num_classes=174, num_segments=num_segments)
 
 
 def test_a_plain_network_is_compared_with_nothing() -> None:

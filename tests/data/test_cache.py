@@ -21,6 +21,7 @@ from interlace.data.annotations import Annotations, Sample
 from interlace.data.cache import ClipCache
 from interlace.data.cached_video import CachedVideo
 from interlace.data.dataset import TrainDataset, collate
+from interlace.data.flow_store import FlowSettings, store_flow
 from interlace.data.sampling import SegmentSampling
 from interlace.data.transforms import train_transform
 from interlace.data.video import VideoError
@@ -35,7 +36,45 @@ def files(cache: ClipCache) -> list[Path]:
     return sorted(cache.folder.glob("*.frames"))
 
 
-@pytest.mark.parametrize("reading", [{}, {"color": "gray"}, {"short_side": 30}, {"on_error": "skip"}])
+READINGS = [{}, {"color": "gray"}, {"short_side": 30}, {"on_error": "skip"}]
+
+
+@pytest.mark.parametrize("modality", ["flow", "rgb_diff", "rgb_flow"])
+@pytest.mark.parametrize("reading", READINGS)
+def test_snippets_are_those_of_the_video(cache, tmp_path, make_video, reading, modality) -> None:
+    path = make_video(tmp_path / "a.mp4", num_frames=19, size=(48, 64))
+    with video.open(path, modality=modality, **reading) as expected:
+        for _ in range(2):
+            with cache.open(path, modality=modality, **reading) as reader:
+                assert torch.equal(reader.frames_at([7, 0, 18, 7]), expected.frames_at([7, 0, 18, 7]))
+                assert torch.equal(reader.pts_seconds, expected.pts_seconds)
+                for name in ("num_frames", "num_channels", "fps", "height", "width", "notes", "damage"):
+                    assert getattr(reader, name) == getattr(expected, name)
+    assert len(files(cache)) == 1
+    cache.open(path, modality=modality, flow="tvl1", **reading).close()
+    assert len(files(cache)) == 2  # another method, other fields
+
+
+def test_large_frames_are_kept_as_snippets_are_made_of_them(cache, tmp_path, make_video) -> None:
+    path = make_video(tmp_path / "large.mp4", num_frames=5, size=(300, 400))
+    with cache.open(path, modality="rgb_diff") as reader, video.open(path, modality="rgb_diff") as expected:
+        assert torch.equal(reader.frames_at([1]), expected.frames_at([1]))
+    content = files(cache)[0].stat().st_size
+    assert 5 * 256 * 341 * 3 < content < 5 * 256 * 341 * 3 + 4096
+
+
+def test_stored_flow_is_not_kept_again(cache, tmp_path, make_video) -> None:
+    path = make_video(tmp_path / "clips" / "a.mp4", num_frames=5)
+    store_flow(tmp_path / "clips", tmp_path / "flow", FlowSettings())
+    with (
+        cache.open(path, modality="flow", flow=tmp_path / "flow") as reader,
+        video.open(path, modality="flow", flow=tmp_path / "flow") as expected,
+    ):
+        assert torch.equal(reader.frames_at([1]), expected.frames_at([1]))
+    assert files(cache) == []
+
+
+@pytest.mark.parametrize("reading", READINGS)
 def test_frames_are_those_of_the_video(cache, tmp_path, make_video, reading) -> None:
     path = make_video(tmp_path / "a.mp4", num_frames=19, size=(48, 64))
     with video.open(path, **reading) as expected:

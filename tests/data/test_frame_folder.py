@@ -75,15 +75,27 @@ def test_all_damaged_is_an_error_even_when_lenient(tmp_path: Path) -> None:
 
 def test_the_longest_series_counts_and_the_others_are_told(tmp_path: Path) -> None:
     folder = write(tmp_path / "clip", [f"img_{i}.png" for i in range(4)])
-    write(folder, [f"flow_x_{i}.png" for i in range(3)])
+    write(folder, [f"mask_{i}.png" for i in range(3)])
     (folder / "readme.txt").write_text("no picture")
     with video.open(folder) as reader:
         assert reader.num_frames == 4
-        assert "pictures img_*.png are used, flow_x_*.png are not" in reader.notes
-    write(folder, ["flow_x_3.png"])
+        assert "pictures img_*.png are used, mask_*.png are not" in reader.notes
+    write(folder, ["mask_3.png"])
     with pytest.raises(VideoError, match=r"several series .* frame_template"):
         video.open(folder)
-    assert video.open(folder, frame_template="flow_x_{}.png").num_frames == 4
+    assert video.open(folder, frame_template="mask_{}.png").num_frames == 4
+
+
+def test_optical_flow_beside_the_frames_is_no_other_series(tmp_path: Path) -> None:
+    folder = write(tmp_path / "clip", [f"img_{i}.png" for i in range(4)])
+    write(folder, [f"flow_{axis}_{i}.png" for i in range(9) for axis in "xy"])
+    with video.open(folder) as reader:
+        assert reader.num_frames == 4
+        assert "pictures img_*.png are used, flow_x_*.png, flow_y_*.png are not" in reader.notes
+    for i in range(4):
+        (folder / f"img_{i}.png").unlink()
+    with pytest.raises(VideoError, match=r"optical flow only; read it with modality=flow"):
+        video.open(folder)
 
 
 def test_no_pictures_no_match_bad_template(tmp_path: Path) -> None:

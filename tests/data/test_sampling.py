@@ -250,3 +250,44 @@ def test_dense_clips_equal_the_released_ones(reference_dir):
         assert dense_clips(n, T, 10, frame_stride=64 // T, window=64) == released
         if 64 % T == 0:
             assert DenseSampling(T, frame_stride=64 // T).test_indices(n, 10) == released
+
+
+@pytest.mark.parametrize(
+    ("sampling", "num_frames", "expected"),
+    [
+        (
+            SegmentSampling(3, snippet_length=6),
+            20,
+            [2, 7, 12],
+        ),  # 15 starts: the last snippet is frames 12 to 17
+        (SegmentSampling(3, 6), 6, [0, 0, 0]),
+        (SegmentSampling(3, 6), 2, [0, 0, 0]),
+        (DenseSampling(3, 2, snippet_length=6), 20, [4, 6, 8]),  # starts 0 to 14, of which 0 to 9 leave room
+        (DenseSampling(3, 2, 6), 10, [0, 2, 4]),
+        (DenseSampling(3, 2, 6), 9, [0, 2, 0]),  # frames 0 to 3 can begin one: it goes on at the beginning
+        (DenseSampling(3, 2, 6), 1, [0, 0, 0]),
+    ],
+)
+def test_snippets_end_inside_the_video(sampling, num_frames, expected):
+    assert sampling.test_indices(num_frames) == [expected]
+    last = max(0, num_frames - 6)
+    drawn = {i for seed in range(60) for i in sampling.train_indices(num_frames, seeded(seed))}
+    assert max(drawn) == last or (isinstance(sampling, DenseSampling) and max(drawn) <= last)
+    assert max(i for clip in sampling.test_indices(num_frames, 7) for i in clip) <= last
+
+
+def test_a_snippet_of_one_frame_goes_without_saying():
+    assert SegmentSampling(4).to_dict() == {"name": "segment", "num_segments": 4}
+    assert DenseSampling(4, 3).to_dict() == {"name": "dense", "num_segments": 4, "frame_stride": 3}
+    for sampling in (SegmentSampling(4, 6), DenseSampling(4, 3, 6)):
+        assert sampling.to_dict()["snippet_length"] == 6
+        assert sampling_from_dict(sampling.to_dict()) == sampling
+
+
+def test_parts_of_an_ensemble_are_described_as_one():
+    from interlace.data.joined import JoinedSampling
+
+    sampling = JoinedSampling((SegmentSampling(2), DenseSampling(3, 4, 6)))
+    assert sampling_from_dict(json.loads(json.dumps(sampling.to_dict()))) == sampling
+    with pytest.raises(ValueError, match="no parts"):
+        sampling_from_dict({"name": "joined"})

@@ -209,3 +209,52 @@ def test_preprocess_names_both_channel_counts():
         Preprocess(MEAN, STD)(torch.zeros(4, 1, 5, 7, dtype=torch.uint8))
     with pytest.raises(ValueError, match="mean has 3 values and std has 1"):
         Preprocess(MEAN, (0.5,))
+
+
+@pytest.mark.parametrize(("modality", "channels"), [("flow", 10), ("rgb_flow", 13), ("rgb_diff", 18)])
+def test_training_mirrors_by_modality(modality, channels):
+    clip = still(C=channels)
+    transform = train_transform(32, crop="center", flip_map={}, modality=modality)
+    plain = train_transform(32, crop="center", modality=modality)(clip, (0,))[0]
+    turned = {"flow": range(0, 10, 2), "rgb_flow": range(3, 13, 2), "rgb_diff": ()}[modality]
+    seen = set()
+    for seed in range(8):
+        torch.manual_seed(seed)
+        out = transform(clip, (0,))[0]
+        is_mirrored = not torch.equal(out, plain)
+        seen.add(is_mirrored)
+        for channel in range(channels if is_mirrored else 0):
+            expected = plain[:, channel].flip(-1)
+            assert torch.equal(out[:, channel], 255 - expected if channel in turned else expected)
+    assert seen == {True, False}
+
+
+def test_scales_by_modality():
+    assert train_transform(32).crop.scales == SCALES
+    assert train_transform(32, modality="flow").crop.scales == SCALES[:3]
+    assert train_transform(32, modality="flow", crop_scales=(0.5,)).crop.scales == (0.5,)
+
+
+def test_color_jitter_changes_colors_only():
+    jitter = train_transform(32, crop="center", color_jitter=0.9, modality="rgb_flow")
+    plain = train_transform(32, crop="center", modality="rgb_flow")
+    clip = still(C=13)
+    out, expected = jitter(clip, (0,))[0], plain(clip, (0,))[0]
+    assert torch.equal(out[:, 3:], expected[:, 3:])
+    assert not torch.equal(out[:, :3], expected[:, :3])
+    assert torch.equal(out, out[:1].expand_as(out))
+    with pytest.raises(ValueError, match=r"color_jitter=0.5 changes colors, and flow has none; set it to 0"):
+        train_transform(32, color_jitter=0.5, modality="flow")
+
+
+@pytest.mark.parametrize("colors", [1, 3])
+def test_the_frames_of_a_snippet_are_jittered_alike(colors):
+    """Where nothing moves, the differences stay zero."""
+    frame = still(C=colors)
+    snippets = frame.repeat(1, 6, 1, 1)
+    transform = train_transform(
+        32, crop="center", color_jitter=0.9, modality="rgb_diff", color_channels=colors
+    )
+    out = transform(snippets, (0,))[0]
+    assert torch.equal(out[:, colors:], out[:, :-colors])
+    assert not torch.equal(out, train_transform(32, crop="center")(snippets, (0,))[0])

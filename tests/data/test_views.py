@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from interlace.data.mirror import mirror_of
 from interlace.data.views import NUM_CROPS, resize_short_side, resized_short_side, spatial_views
 
 
@@ -82,3 +83,10 @@ def test_unknown_crops_are_named():
     with pytest.raises(ValueError, match="unknown crops 'five'; the names are center, three, ten, full"):
         # __wrapped__: past the type check of the tests
         spatial_views.__wrapped__(place_clip(64, 90), "five", 56)
+
+
+def test_ten_views_of_flow_are_mirrored_as_motion():
+    clip = torch.randint(0, 256, (2, 10, 64, 90), dtype=torch.uint8)
+    views = spatial_views(clip, "ten", 56, mirror=mirror_of("flow"))
+    assert torch.equal(views[5:, :, 1::2], views[:5, :, 1::2].flip(-1))
+    assert torch.equal(views[5:, :, 0::2], 255 - views[:5, :, 0::2].flip(-1))

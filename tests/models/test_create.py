@@ -9,6 +9,7 @@ import torch
 
 import interlace
 from interlace.models import BACKBONES, create_model, list_models, tsm, with_num_segments
+from interlace.models.create import parse_name
 from interlace.temporal import TemporalInterlace, TemporalShift
 
 CLIP = (2, 4, 3, 64, 64)
@@ -118,6 +119,8 @@ def test_the_head_and_dropout():
         ("tin", "METHOD_BACKBONE"),
         ("", "METHOD_BACKBONE"),
         ("tsm_mobilenet_v2", "tsm_mobilenetv2_100"),
+        ("tsn_bn_inception", "tsn_bninception"),
+        ("eco_enlite_bninceptoin", "eco_enlite_bninception"),
     ],
 )
 def test_an_unknown_name_gives_the_nearest(name, hint):
@@ -152,7 +155,10 @@ def test_an_alias():
 def test_list_models():
     assert "tin_resnet50" in interlace.list_models()
     assert list_models("tin_mobilenet*") == sorted(list_models("tin_mobilenet*"))
-    assert len(list_models()) == 3 * len(BACKBONES)
+    assert {f"{method}_{name}" for method in ("tsn", "tsm", "tin") for name in BACKBONES} <= set(
+        list_models()
+    )
+    assert {"tin_en_resnet50", "two_stream_tsm_resnet50"} <= set(list_models("*_resnet50"))
     assert list_models("nothing*") == []
 
 
@@ -188,6 +194,33 @@ def test_another_number_of_frames(method):
     back = with_num_segments(model, 4)
     clip = torch.randn(CLIP)
     torch.testing.assert_close(back(clip), model(clip))
+
+
+@pytest.mark.parametrize("method", ["trn", "trn_single"])
+def test_relations_are_of_one_number_of_frames(method):
+    model = create_model(f"{method}_resnet18", num_classes=3, num_segments=4)
+    with pytest.raises(
+        ValueError, match=rf"{method}_resnet18 has weights .* \(consensus\..*num_segments=4; train one .*=3"
+    ):
+        with_num_segments(model, 3)
+
+
+@pytest.mark.parametrize("name", ["tsm_tpool_resnet18", "rtcn_resnet18", "i3d_light_resnet18"])
+def test_other_numbers_of_frames_where_these_are_pooled_or_weighed(name):
+    model = create_model(name, num_classes=3, num_segments=4).eval()
+    longer = with_num_segments(model, 6)
+    assert longer.num_segments == 6
+    assert longer(torch.zeros(1, 6, 3, 32, 32)).shape == (1, 3)
+    own = {key for key, value in model.state_dict().items() if value.shape != longer.state_dict()[key].shape}
+    assert all(key.endswith(".temporal.weight") for key in own)
+
+
+def test_the_longest_name_of_a_method_counts():
+    assert parse_name("two_stream_tsm_resnet50") == ("two_stream_tsm", "resnet50")
+    assert parse_name("tin_en_resnet18") == ("tin_en", "resnet18")
+    assert parse_name("tin_resnet18") == ("tin", "resnet18")
+    with pytest.raises(ValueError, match="did you mean two_stream_tsm_resnet50"):
+        parse_name("two_stream_tsm_resnet5")
 
 
 def test_channels_last_and_bf16():

@@ -122,6 +122,84 @@ def test_without_a_connection_an_earlier_download_is_used(monkeypatch, tmp_path)
     assert torch.equal(model.backbone.layer4[1].conv1.weight, network.layer4[1].conv1.weight)
 
 
+def test_weights_of_rgb_become_those_of_flow_and_differences(plain):
+    network, path = plain
+    mean = network.conv1.weight.mean(1, keepdim=True)
+    for modality, channels in (("flow", 10), ("rgb_diff", 15)):
+        model = create_model("tsn_resnet18", num_classes=3, modality=modality, pretrained=path)
+        torch.testing.assert_close(model.backbone.conv1.weight, mean.expand(-1, channels, -1, -1))
+        assert torch.equal(model.backbone.layer1[0].conv1.weight, network.layer1[0].conv1.weight)
+
+
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_image_weights_are_repeated_along_time(plain, modality):
+    network, path = plain
+    model = create_model("i3d_resnet18", num_classes=3, num_segments=4, modality=modality, pretrained=path)
+    weight = network.conv1.weight
+    weight = weight if modality == "rgb" else weight.mean(1, keepdim=True).expand(-1, 10, -1, -1)
+    torch.testing.assert_close(model.backbone.conv1.weight.sum(2), weight, atol=1e-6, rtol=1e-5)
+    save_file(model.state_dict(), path.parent / "i3d.safetensors")
+    again = create_model(
+        "i3d_resnet18",
+        num_classes=9,
+        num_segments=4,
+        modality=modality,
+        pretrained=path.parent / "i3d.safetensors",
+    )
+    assert torch.equal(again.backbone.conv1.weight, model.backbone.conv1.weight)
+
+
+def test_what_no_image_network_has_may_be_missing_as_a_whole(plain):
+    network, path = plain
+    model = create_model("eco_lite_resnet18", num_classes=3, num_segments=4, pretrained=path)
+    assert torch.equal(model.backbone.frames.network.conv1.weight, network.conv1.weight)
+    state = model.state_dict()
+    del state["backbone.video.res3a.weight"]
+    save_file(state, path)
+    with pytest.raises(WeightsError, match=r"lacks 1 weights, e\.g\. backbone\.video\.res3a\.weight"):
+        create_model("eco_lite_resnet18", num_classes=3, num_segments=4, pretrained=path)
+
+
+def test_each_kind_of_weights_may_be_missing_for_itself(tmp_path):
+    source = create_model("tin_resnet18", num_classes=9, num_segments=4)
+    path = tmp_path / "tin.safetensors"
+    save_file(source.state_dict(), path)
+    model = create_model("tin_nl_resnet18", num_classes=3, num_segments=4, pretrained=path)
+    key = "backbone.layer1.0.conv1.temporal.offset_net.fc1.weight"
+    assert torch.equal(model.state_dict()[key], source.state_dict()[key])
+    save_file(model.state_dict(), path)
+    with pytest.raises(WeightsError, match=r"has unknown .* weights, e\.g\. backbone.*non_local"):
+        create_model("tin_resnet18", num_classes=3, num_segments=4, pretrained=path)
+
+
+def test_each_member_takes_a_file_of_a_single_network(plain):
+    network, path = plain
+    model = create_model("two_stream_tsn_resnet18", num_classes=3, num_segments=2, pretrained=path)
+    colors, flow = (member.backbone.conv1.weight for member in model.networks)
+    assert torch.equal(colors, network.conv1.weight)
+    assert flow.shape[1] == 10
+    for member in model.networks:
+        assert torch.equal(member.backbone.layer1[0].conv1.weight, network.layer1[0].conv1.weight)
+
+
+def test_each_member_takes_its_own_part_of_a_file_of_an_ensemble(tmp_path):
+    source = create_model("tin_en_resnet18", num_classes=9, num_segments=6)
+    source.members[1].mean.fill_(0.25)
+    path = tmp_path / "ensemble.safetensors"
+    save_file(source.state_dict(), path)
+    model = create_model("tin_en_resnet18", num_classes=3, num_segments=6, pretrained=path)
+    wanted = {key: value for key, value in source.state_dict().items() if ".head." not in key}
+    assert all(torch.equal(model.state_dict()[key], value) for key, value in wanted.items())
+    assert len(wanted) == len(model.state_dict()) - 4
+    with pytest.raises(
+        WeightsError, match="weights of an ensemble of 2 networks; tin_resnet18 is a single one"
+    ):
+        create_model("tin_resnet18", num_classes=3, num_segments=4, pretrained=path)
+    three = [{"model": "tin_resnet18", "model_args": {"num_segments": 2}}] * 3
+    with pytest.raises(WeightsError, match="an ensemble of 2 networks; ensemble has 3"):
+        create_model("ensemble", num_classes=3, members=three, pretrained=path)
+
+
 @pytest.mark.real_data
 def test_real_mobilenet_weights(weights_dir):
     """Strict loading by timm and by us give the same features."""

@@ -70,6 +70,17 @@ def test_a_norm_after_something_else_stays() -> None:
     assert fold_batch_norms(network) == 0
 
 
+def test_only_a_norm_of_as_many_dimensions_is_folded() -> None:
+    network = nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4), nn.Conv3d(4, 4, 1), nn.ReLU()).eval()
+    nn.init.normal_(network[1].running_mean)
+    nn.init.uniform_(network[1].running_var, 0.5, 1.5)
+    x = torch.randn(2, 3, 4, 5, 7)
+    wanted = network(x)
+    assert fold_batch_norms(network) == 1
+    torch.testing.assert_close(network(x), wanted)
+    assert fold_batch_norms(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm3d(4)).eval()) == 0
+
+
 def test_a_norm_without_statistics_or_factors() -> None:
     network = nn.Sequential(
         nn.Conv2d(3, 4, 1, bias=False),

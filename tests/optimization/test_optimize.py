@@ -51,6 +51,57 @@ def test_float32_agrees_for_every_batch_size(name):
     assert all(parameter.requires_grad for parameter in original.parameters())
 
 
+FAMILIES = [
+    ("tin_en_resnet10t", {"num_segments": 3}),
+    ("two_stream_tsm_resnet10t", {"average": "probabilities", "multi_label": True}),
+    ("tsm_nl_resnet18", {}),
+    ("tsm_tpool_resnet10t", {}),
+    ("tsm_two_conv_resnet10t", {}),  # in a basic block the second convolution is the one that adds
+    ("tsm_resnet10t", {"modality": "rgb_diff"}),
+    ("trn_resnet10t", {}),
+    ("rtcn_resnet10t", {}),
+    ("i3d_light_resnet18", {}),
+    ("i3d_gcn_resnet18", {"proposals": "grid"}),
+    ("eco_lite_resnet18", {}),
+    ("tsn_bninception", {"num_segments": 1}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), FAMILIES)
+def test_networks_of_every_kind_agree(name, arguments):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        original = interlace.create_model(name, **{"num_classes": K, "num_segments": T, **arguments}).eval()
+        for module in original.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                nn.init.uniform_(module.running_var, 0.5, 1.5)
+                nn.init.normal_(module.running_mean, std=0.1)
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.1)
+        example = torch.rand(2, original.num_segments, original.in_chans, 32, 32)
+    for dtype, limit in ((torch.float32, 1e-5), (torch.bfloat16, 0.05)):
+        fast = interlace.optimize(original, dtype=dtype, compile=False, example=example)
+        assert fast.agreement.relative_error < limit
+        assert fast(example).dtype == torch.float32
+        assert (fast.num_segments, fast.in_chans) == (original.num_segments, original.in_chans)
+
+
+def test_norms_over_clips_are_folded():
+    original = interlace.create_model("i3d_light_resnet18", num_classes=K, num_segments=T).eval()
+    fast = interlace.optimize(original, dtype=torch.float32, compile=False, verify=False)
+    assert sum(isinstance(module, nn.BatchNorm3d) for module in original.modules()) == 20
+    assert not any(isinstance(module, nn.BatchNorm3d) for module in fast.modules())
+
+
+def test_noise_for_an_ensemble_is_of_pixels():
+    ensemble = interlace.create_model("tsm_en_resnet10t", num_classes=K, num_segments=3)
+    noise = inspect.unwrap(interlace.optimization.noise_clips)(ensemble, 32, 48)
+    assert noise.shape == (4, 3, 3, 32, 48)
+    assert noise.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert noise.std().item() == pytest.approx(0.25, abs=0.01)
+
+
 def test_bfloat16_agrees_and_offsets_stay_exact():
     original = model()
     clip = clips(1)

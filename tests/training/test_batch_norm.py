@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import interlace
 from interlace.training.batch_norm import fix_batch_norms, fixed_batch_norms
 
 
@@ -39,3 +40,30 @@ def test_a_zero_scale_over_videos_still_learns():
     fix_batch_norms(model, "frozen")
     model[1](torch.randn(2, 3, 4, 5, 7)).mul(torch.randn(2, 3, 4, 5, 7)).sum().backward()
     assert model[1].weight.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "free"),
+    [
+        ("tsn_resnet10t", ["backbone.conv1.1"]),
+        ("two_stream_tsn_resnet10t", ["rgb", "flow"]),
+        ("i3d_light_resnet18", ["backbone"]),
+    ],
+)
+def test_each_network_has_its_first_one(name, free):
+    with torch.device("meta"):
+        model = interlace.create_model(name, num_classes=5, num_segments=8)
+    fixed = set(fixed_batch_norms(model, "partial"))
+    everything = fixed_batch_norms(model, "frozen")
+    assert len(everything) - len(fixed) == len(free)
+    assert everything[0] not in fixed
+    assert fixed <= set(everything)
+
+
+def test_a_non_local_block_learns_under_every_policy():
+    with torch.device("meta"):
+        model = interlace.create_model("tsn_nl_resnet50", num_classes=5, num_segments=8)
+    fixed = set(fixed_batch_norms(model, "frozen"))
+    others = [norm for norm in model.modules() if isinstance(norm, nn.BatchNorm1d)]
+    assert len(others) == 5
+    assert not fixed & set(others)

@@ -156,3 +156,26 @@ def test_warm_up_takes_half_the_run_at_most():
         learning_rate_factor(step, steps_per_epoch=4, epochs=1, warmup_epochs=5.0) for step in range(4)
     ]
     assert factors == [pytest.approx(0.1), pytest.approx(0.55), 1.0, pytest.approx(0.5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "firsts"),
+    [
+        ("tsn_convnext_atto", {"modality": "flow"}, 1),
+        ("tsn_convnext_atto", {"modality": "rgb_diff"}, 0),
+        ("tsn_convnext_atto", {}, 0),
+        ("two_stream_tsn_convnext_atto", {}, 1),
+    ],
+)
+def test_the_first_convolution_over_flow_learns_faster(name, arguments, firsts):
+    """TSN as released: 5 and 10 times ("Flow 5/10")."""
+    with torch.device("meta"):
+        model = interlace.create_model(name, num_classes=5, num_segments=4, **arguments)
+    groups = parameter_groups(model, lr=0.01, weight_decay=5e-4)
+    found = {group["name"]: group for group in groups if group["name"].startswith("first_")}
+    assert len(found) == 2 * firsts
+    if firsts:
+        assert (found["first_weights"]["lr"], found["first_weights"]["weight_decay"]) == (0.05, 5e-4)
+        assert (found["first_biases"]["lr"], found["first_biases"]["weight_decay"]) == (0.1, 0.0)
+        assert [tuple(p.shape[:2]) for p in found["first_weights"]["params"]] == [(40, 10)]
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))

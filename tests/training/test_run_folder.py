@@ -21,7 +21,7 @@ def test_a_failed_start_is_not_a_run(tmp_path):
     assert open_run_folder(config, device="cpu") is None
     assert open_run_folder(config, device="cpu") is None  # no checkpoint yet: nothing to lose
     written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert written["augment"]["crop_scales"] == [1.0, 0.875, 0.75, 0.66]
+    assert written["augment"]["crop_area"] == [0.3, 1.0]
     assert written["data"] == "clips"
 
 

@@ -19,9 +19,12 @@ from interlace.benchmark.timing import compare, stopwatch
 from interlace.checkpoints import load_checkpoint
 from interlace.devices import choose_device
 from interlace.models import VideoModel, create_model
+from interlace.models.create import parse_name
+from interlace.models.ensemble import OF_FLOW, Ensemble
+from interlace.models.modality import FLOW_LENGTH
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-NUM_CLASSES, NUM_SEGMENTS, IMAGE_SIZE = 174, 8, 224  # of a network that is given by its name alone
+NUM_CLASSES, IMAGE_SIZE = 174, 224  # of a network that is given by its name alone
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def benchmark_model(
         model: name (``tin_resnet50``) or checkpoint.
         against: name or checkpoint of the network compared with; None for the plain TSN of the same backbone.
         batch_size: clips in a batch.
-        num_segments: frames in a clip; None for the checkpoint's, or 8.
+        num_segments: frames in a clip, of an ensemble all parts together; None for the checkpoint's, or as many
+            as the method was published with.
         image_size: height and width; None for the checkpoint's, or 224.
         dtype: float32, bfloat16 or float16; below float32 with autocast, or as `interlace.optimize` does it.
         optimize: time `interlace.optimize(model)` of both networks.
@@ -117,20 +121,22 @@ def benchmark_model(
     progress("building the networks")
     network, size = _network(model, num_segments, image_size, place)
     if against is None:
-        against = f"tsn_{network.builder.partition('_')[2]}"
+        against = plain_network(network)
     if str(against) == str(model) or (network.builder.startswith("tsn_") and str(against) == network.builder):
         networks = {str(model): network}
     else:
         other = _network(against, network.num_segments, size, place, network)[0]
         networks = {str(model): network, str(against): other}
-    clip = torch.randn(batch_size, network.num_segments, network.in_chans, size, size, device=place)
     calls: dict[str, Callable[[], Any]] = {}
+    clips: dict[str, Tensor] = {}
     for name, plain in networks.items():
         if optimize:
             progress(f"optimising {name}; compiling can take minutes")
         ready = interlace.optimize(plain, dtype=DTYPES[dtype]) if optimize else plain.train(train)
         precision = torch.float32 if optimize else DTYPES[dtype]
-        calls[name] = training_step(ready, clip, precision) if train else forward(ready, clip, precision)
+        clips[name] = torch.randn(batch_size, plain.num_segments, plain.in_chans, size, size, device=place)
+        step = training_step if train else forward
+        calls[name] = step(ready, clips[name], precision)
     for name, call in calls.items():
         progress(f"first call of {name}")
         call()
@@ -143,7 +149,7 @@ def benchmark_model(
     )
     for name, plain in networks.items():
         progress(f"memory of {name}")
-        times[name] |= _facts(plain, calls[name], clip, times[name]["median_ms"])
+        times[name] |= _facts(plain, calls[name], clips[name], times[name]["median_ms"])
     progress(f"parts of {model}")
     return BenchmarkReport(
         model=str(model),
@@ -197,10 +203,34 @@ def _network(
     network = create_model(
         str(model),
         num_classes=like.num_classes if like else NUM_CLASSES,
-        num_segments=num_segments or NUM_SEGMENTS,
-        in_chans=like.in_chans if like else 3,
+        num_segments=num_segments,
+        **_input_of(like, str(model)) if like else {},
     )
     return network.to(device).eval(), image_size or IMAGE_SIZE
+
+
+def plain_network(network: VideoModel) -> str:
+    """The TSN of the same backbone, or of the first member's.
+
+    Example:
+        >>> import interlace
+        >>> from interlace.benchmark.model import plain_network
+        >>> plain_network(interlace.create_model("tsm_in_place_resnet18", num_classes=5))
+        'tsn_resnet18'
+    """
+    if isinstance(network, Ensemble):
+        return plain_network(network.networks[0])
+    return f"tsn_{parse_name(network.builder)[1]}"
+
+
+def _input_of(like: VideoModel, name: str) -> dict[str, Any]:
+    """The arguments with which a network sees what another one does; beside two streams only the colors."""
+    if like.modality == "rgb_flow":
+        return {"in_chans": like.in_chans - OF_FLOW}
+    if like.modality == "rgb_diff":
+        return {"in_chans": like.in_chans // (FLOW_LENGTH + 1), "modality": "rgb_diff"}
+    is_color = like.modality == "rgb" or name.startswith("two_stream_")
+    return {"in_chans": like.in_chans} if is_color else {"modality": like.modality}
 
 
 def _facts(model: nn.Module, call: Callable[[], Any], clip: Tensor, ms: float) -> dict[str, float]:

@@ -16,14 +16,23 @@ from interlace import __version__
 VERBS = {
     "train": "train TSN, TSM or TIN on a folder of labelled clips",
     "evaluate": "score checkpoints by one of the field's protocols",
+    "ensemble": "make one checkpoint out of several, whose scores are the mean of theirs",
     "predict": "say what happens in files, folders or globs of videos",
+    "flow": "compute the optical flow of videos once and store it",
     "check": "decode every clip of a data set and report what is wrong with it",
     "demo": "render the built-in data, train TSN and TIN on it, compare them, predict",
     "render": "write the built-in data set as real video files",
     "benchmark": "measure what a network costs on this machine, beside the plain TSN",
+    "plot": "draw what a trained TIN has learned: offsets over depth, weights over time",
+    "ablate": "train TIN with 1, 2 and 4 groups, mirrored or not, over seeds, and tabulate",
+    "compare": "put the cost of every network beside what the papers state of it",
+    "import": "bring a released checkpoint of TIN, TSM, TSN, TRN or MMAction2 to our format",
     "models": "list the networks that can be built",
     "doctor": "show versions, decoders and devices, and what is missing",
 }
+
+MODULES = {"import": "import_checkpoint"}
+"""Verbs that are words of the language, and the modules that they are in."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         return complain(f"interlace has no command {verb!r}{nearest(verb, VERBS)}\n\n{_overview()}", status=2)
     try:
-        run: Callable[[list[str]], int] = importlib.import_module(f"interlace.cli.{verb}").run
+        run: Callable[[list[str]], int] = importlib.import_module(f"interlace.cli.{MODULES.get(verb, verb)}").run
         status = run(arguments[1:])
         sys.stdout.flush()  # here, where a reader that has gone away (`| head`) is no error
         return status

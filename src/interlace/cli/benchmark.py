@@ -35,7 +35,8 @@ def benchmark(
     Args:
         model: Name (`interlace models` lists them) or checkpoint that `interlace train` wrote.
         batch: Clips in a batch.
-        num_segments: Frames in a clip; by default the checkpoint's, or 8.
+        num_segments: Frames in a clip, of an ensemble all parts together; by default the checkpoint's, or as many as
+            the method was published with.
         image_size: Height and width of the frames; by default the checkpoint's, or 224.
         dtype: Precision: float32, bfloat16 or float16.
         threads: Threads of the CPU; by default PyTorch's choice.
@@ -43,7 +44,8 @@ def benchmark(
         train: Measure a training step (forward and backward) instead of a prediction.
         device: auto, cpu, cuda, cuda:1 or mps.
         rounds: Measurements of each network.
-        against: Name or checkpoint of the network to compare with; by default the plain TSN of the same backbone.
+        against: Name or checkpoint of the network to compare with; by default the plain TSN of the same backbone, on
+            as many frames (beside two streams only on the colors).
         json: Also write the numbers, with versions and commit, to this file.
     """
     import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from interlace.cli.parser import parse
 
@@ -22,6 +23,8 @@ def check(
     num_segments: int = 8,
     num_workers: int = 2,
     json: Path | None = None,
+    modality: Literal["rgb", "flow", "rgb_diff", "rgb_flow"] = "rgb",
+    flow: Literal["dis", "dis_fast", "tvl1"] | Path = "dis",
 ) -> int:
     """Decode every clip of a data set; report unreadable, damaged, short and odd ones and the balance of classes.
 
@@ -36,6 +39,8 @@ def check(
         num_segments: A video with fewer frames than this is reported as short.
         num_workers: Processes that decode.
         json: Also write the report to this file.
+        modality: What training will see; flow also reads folders that `interlace flow` wrote.
+        flow: The folder that `interlace flow` wrote for these videos, or a method to compute it with.
     """
     from interlace.cli.data import all_clips
     from interlace.data.check import check_videos
@@ -45,6 +50,8 @@ def check(
         num_segments=num_segments,
         num_workers=num_workers,
         frame_template=frames,
+        modality=modality,
+        flow=flow,
     )
     report.print()
     if json is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from interlace.cli.ensemble import split_weights
 from interlace.cli.parser import in_options, parse, warn
 
 
 def run(arguments: list[str]) -> int:
     """Score checkpoints on labelled clips."""
-    return evaluate(**parse("evaluate", evaluate, arguments))
+    return evaluate(**parse("evaluate", evaluate, split_weights(arguments)))
 
 
 def evaluate(
@@ -21,6 +22,7 @@ def evaluate(
     format: str = "auto",
     labels: Path | None = None,
     frames: str | None = None,
+    flow: Literal["dis", "dis_fast", "tvl1"] | Path | None = None,
     num_segments: int | None = None,
     protocol: str | None = None,
     average: Literal["probabilities", "logits"] | None = None,
@@ -43,11 +45,13 @@ def evaluate(
         format: auto, folder, csv, kinetics, tsn, something_v1, something_v2, jester, ucf101 or hmdb51.
         labels: File with the class names, where the format has one.
         frames: Template of frame files, where videos are folders of pictures; by default that of the training.
+        flow: Where the network sees optical flow: the folder that `interlace flow` wrote, or a method to compute it
+            with; by default as in training.
         num_segments: Frames that the network sees in a clip; by default as many as in training.
         protocol: 1clip-center, 1clip-10crop, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res;
             by default the model's own.
         average: What is averaged over views; by default the protocol's choice.
-        weights: Weight of each checkpoint of an ensemble.
+        weights: Weight of each checkpoint of an ensemble, e.g. 1 1.5 or 1,1.5.
         batch_size: Views that the network sees at once; the result does not depend on it.
         num_workers: Processes that decode; auto goes by the cores and the device.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -59,14 +63,14 @@ def evaluate(
             they agree with the networks.
     """
     from interlace.allocator import keep_freed_memory
-    from interlace.checkpoints import load_checkpoint
+    from interlace.checkpoints import read_card
     from interlace.cli.data import evaluation_clips
     from interlace.data.splits import trained_on
     from interlace.evaluation.evaluate import evaluate as score
     from interlace.evaluation.evaluate import trained_note
 
     keep_freed_memory()
-    cards = [load_checkpoint(path)[1] for path in model]
+    cards = [read_card(path) for path in model]
     card = cards[0]
     clips = evaluation_clips(data, annotations, card=card, format=format, labels=labels, missing=on_error)
     print(f"{len(clips.samples)} clips, {len(clips.classes)} classes: {clips.source}", flush=True)
@@ -85,6 +89,7 @@ def evaluate(
         precision=precision,
         on_error=on_error,
         frame_template=frames,
+        flow=flow,
         num_segments=num_segments,
         data_root=data,
         output=output,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 from interlace.cli.parser import parse
 
 
@@ -10,24 +12,43 @@ def run(arguments: list[str]) -> int:
     return models(**parse("models", models, arguments))
 
 
-def models(pattern: str = "*", *, parameters: bool = False) -> int:
-    """List the networks that can be built: METHOD_BACKBONE, with any pattern such as 'tin_*'.
+def models(pattern: str = "*", *, parameters: bool = False, names: bool = False) -> int:
+    """List the networks that can be built: METHOD_BACKBONE, with any pattern such as 'tin_*', by method.
 
     Args:
         pattern: Shell pattern that the names must match.
-        parameters: Build each one and print its number of parameters for 400 classes and 8 segments.
+        parameters: Also print the number of parameters, for 400 classes and the method's own number of frames.
+        names: Only the names, one in a line, for scripts.
     """
-    from interlace.models import create_model, list_models
+    from interlace.models import list_models
+    from interlace.models.create import parse_name
+    from interlace.models.ensembles import ENSEMBLES
+    from interlace.models.methods import METHODS
 
-    names = list_models(pattern)
-    if not names:
+    by_method: dict[str, list[str]] = {}
+    for name in list_models(pattern):
+        by_method.setdefault(parse_name(name)[0], []).append(name)
+    if fnmatch.fnmatchcase("ensemble", pattern):
+        by_method["ensemble"] = []
+    if not by_method:
         raise ValueError(f"no network matches {pattern!r}; `interlace models` without a pattern lists all")
-    for name in names:
-        if parameters:
-            count = sum(
-                weight.numel() for weight in create_model(name, num_classes=400, num_segments=8).parameters()
-            )
-            print(f"{name:<40}{count / 1e6:8.2f} M")
-        else:
-            print(name)
+    sentences = {name: method.sentence for name, method in METHODS.items()}
+    sentences |= {name: method.sentence for name, method in ENSEMBLES.items()}
+    for method in sorted(by_method, key=list(sentences).index):  # as the tables of the code stand
+        if not names:
+            print(f"{method}: {sentences[method]}")
+        for name in by_method[method]:
+            indent = "" if names else "  "
+            print(f"{indent}{name:<40}{_parameters(name):8.2f} M" if parameters else f"{indent}{name}")
     return 0
+
+
+def _parameters(name: str) -> float:
+    """Counted without any weights in memory, in 10^6."""
+    import torch
+
+    from interlace.benchmark import count_parameters
+    from interlace.models import create_model
+
+    with torch.device("meta"):
+        return count_parameters(create_model(name, num_classes=400)) / 1e6

@@ -85,7 +85,8 @@ def _add_argument(parser: Parser, function: Callable[..., int], parameter: inspe
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
         parser.add_argument(f"--{name}", nargs="+", required=not has_default, **settings)
     else:
-        parser.add_argument(name, nargs="?" if has_default else "+", **settings)
+        several = "*" if "list[" in annotation else "?"
+        parser.add_argument(name, nargs=several if has_default else "+", **settings)
 
 
 def protect_file_names(arguments: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ def predict(
     frames: str | None = None,
     device: str = "auto",
     optimize: bool = False,
+    flow: Literal["dis", "dis_fast", "tvl1"] | Path | None = None,
 ) -> int:
     """Say what happens in videos: a table here, CSV or JSON with --output.
 
@@ -43,6 +44,8 @@ def predict(
         device: auto, cpu, cuda, cuda:1 or mps.
         optimize: Use a faster copy of the network, in bfloat16 where the processor has it; how well the two
             agree is printed.
+        flow: Where the network sees optical flow: the folder that `interlace flow` wrote, or a method to compute it
+            with; by default training's method.
     """
     from interlace.allocator import keep_freed_memory
     from interlace.inference import load
@@ -52,7 +55,7 @@ def predict(
     if output is not None:
         check_suffix(output)
     keep_freed_memory()
-    recognizer = load(model, device=device, frame_template=frames, optimize=optimize)
+    recognizer = load(model, device=device, frame_template=frames, optimize=optimize, flow=flow)
     if optimize:
         print(f"optimized, {recognizer.model.agreement}", flush=True)
     with _progress() as report:

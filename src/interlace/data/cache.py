@@ -22,7 +22,10 @@ from interlace.data.cached_video import CachedVideo, packed
 from interlace.data.memory_folder import memory_folder
 from interlace.data.reader import Color, OnError, VideoError, VideoReader
 from interlace.data.reduce import reduced_size
+from interlace.data.snippets import SNIPPET_SHORT_SIDE, snippets
+from interlace.data.video import Flow
 from interlace.files import whole_file
+from interlace.modality import Modality
 
 LARGEST_CLIP = 32 * 2**20
 """Bytes of frames up to which a video is kept: 4 s of 12 frames a second at 240 x 427 are 15 million."""
@@ -76,15 +79,25 @@ class ClipCache:
         on_error: OnError = "raise",
         frame_template: str | None = None,
         short_side: int | None = None,
+        modality: Modality = "rgb",
+        flow: Flow = "dis",
     ) -> VideoReader:
         """The same as :func:`interlace.data.video.open`, from kept frames where there are some.
 
-        A video that is not kept, but may be, is decoded wholly now. Damaged videos and folders of pictures are not
-        kept.
+        A video that is not kept, but may be, is decoded wholly now, and its optical flow computed. Damaged videos,
+        folders of pictures and stored flow are not kept.
         """
         path = Path(path)
-        reading: dict[str, Any] = {"color": color, "on_error": on_error, "short_side": short_side}
-        file = self._file_of(path, reading)
+        reading: dict[str, Any] = {"color": color, "on_error": on_error}
+        reading["short_side"] = short_side if modality == "rgb" else None
+        if modality != "rgb":
+            reading |= {"modality": modality, "flow": flow}
+        pictures = self._open_pictures(path, frame_template, reading)
+        return snippets(pictures, modality, short_side=short_side)
+
+    def _open_pictures(self, path: Path, frame_template: str | None, reading: dict[str, Any]) -> VideoReader:
+        color, on_error = reading["color"], reading["on_error"]
+        file = None if isinstance(reading.get("flow"), Path) else self._file_of(path, reading)
         if file is not None and file.name not in self._passed_over:
             kept = _kept(file, path, color, on_error)
             if kept is None and self._keep(path, reading, file):
@@ -92,7 +105,7 @@ class ClipCache:
             if kept is not None:
                 return kept
             self._passed_over.add(file.name)
-        return video.open(path, frame_template=frame_template, **reading)
+        return video.open_pictures(path, frame_template=frame_template, **reading)
 
     def _file_of(self, path: Path, reading: dict[str, Any]) -> Path | None:
         """Where the frames are, or would be; None for what is no file."""
@@ -106,9 +119,10 @@ class ClipCache:
     def _keep(self, path: Path, reading: dict[str, Any], file: Path) -> bool:
         """Decode all frames and write them, if they are few and whole and there is room; True if they are there."""
         try:
-            with video.open(path, **reading) as reader:
-                height, width = reduced_size(reader.height, reader.width, reader.short_side)
-                num_bytes = reader.num_frames * height * width * (3 if reader.color == "rgb" else 1)
+            with video.open_pictures(path, **reading) as reader:
+                short_side = SNIPPET_SHORT_SIDE if "modality" in reading else reader.short_side
+                height, width = reduced_size(reader.height, reader.width, short_side)
+                num_bytes = reader.num_frames * height * width * reader.num_channels
                 if num_bytes > LARGEST_CLIP or not self._has_room(num_bytes):
                     return False
                 content = packed(reader)

@@ -31,6 +31,7 @@ class CachedVideo(VideoReader):
         self._file: Any = safe_open(file, framework="numpy")
         about = json.loads(self._file.metadata()["about"])
         self._size: tuple[int, int] = about["height"], about["width"]
+        self.num_channels = self._file.get_slice("frames").get_shape()[-1]
         self.fps, self.duration_seconds = about["fps"], about["duration_seconds"]
         self.notes += about["notes"]
         self.pts_seconds = torch.from_numpy(self._file.get_tensor("pts_seconds"))

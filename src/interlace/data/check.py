@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -20,6 +21,8 @@ from interlace.data.annotations import Annotations, Sample
 from interlace.data.check_report import CheckReport, ClipCheck
 from interlace.data.dataset import usable_frames
 from interlace.data.reader import OnError, VideoError, VideoReader
+from interlace.data.video import Flow
+from interlace.modality import Modality
 
 _OUTLIER = 4  # times longer or shorter, larger or smaller than usual
 _FEWEST_FOR_OUTLIERS = 21  # of fewer clips none is an outlier
@@ -34,12 +37,15 @@ def check_videos(
     on_error: OnError = "raise",
     frame_template: str | None = None,
     progress: bool = True,
+    modality: Modality = "rgb",
+    flow: Flow = "dis",
 ) -> CheckReport:
     """Decode every clip wholly, in parallel, and report what training would meet.
 
     ``on_error`` is the policy that training will have: it decides ``would_fail``, not what is reported.
     ``num_workers`` threads decode (default: one for each CPU that this process may use), one clip each at a
-    time. The report lists clips in the order given.
+    time. The report lists clips in the order given. Of another ``modality`` than RGB each clip's frames or stored
+    ``flow`` are read as training will.
 
     Example:
         >>> from interlace.data.check import check_videos
@@ -51,7 +57,14 @@ def check_videos(
         samples, classes = list(clips.samples), clips.classes
     else:
         samples, classes = [Sample(Path(path), ()) for path in clips], ()
-    one = partial(check_clip, classes=classes, num_segments=num_segments, frame_template=frame_template)
+    one = partial(
+        check_clip,
+        classes=classes,
+        num_segments=num_segments,
+        frame_template=frame_template,
+        modality=modality,
+        flow=flow,
+    )
     checks = _in_parallel(one, samples, num_workers or _num_cpus(), progress)
     common = _common_oddities(checks)
     checks = [check.without_oddities(common) for check in checks]
@@ -65,17 +78,26 @@ def check_videos(
 
 
 def check_clip(
-    sample: Sample, *, classes: Sequence[str] = (), num_segments: int = 8, frame_template: str | None = None
+    sample: Sample,
+    *,
+    classes: Sequence[str] = (),
+    num_segments: int = 8,
+    frame_template: str | None = None,
+    modality: Modality = "rgb",
+    flow: Flow = "dis",
 ) -> ClipCheck:
     """Decode one clip from its first to its last frame, keeping none."""
     labels = tuple(classes[label] for label in sample.labels)
     try:
-        with video.open(sample.path, on_error="skip", frame_template=frame_template) as reader:
+        reading: dict[str, Any] = {"frame_template": frame_template, "modality": modality, "flow": flow}
+        with video.open(sample.path, on_error="skip", **reading) as reader:
             reader.damaged_frames()
             middle = reader.frames_at([reader.num_frames // 2])[0]
             first, end = usable_frames(reader, sample)
             odd = _oddities(reader)
-            if (middle.amax(0).int() - middle.amin(0).int()).max() <= 2:  # what YUV rounding makes of grey
+            if (
+                modality == "rgb" and (middle.amax(0).int() - middle.amin(0).int()).max() <= 2
+            ):  # what YUV rounding makes of grey
                 odd.append("grey")
             return ClipCheck(
                 path=sample.path,

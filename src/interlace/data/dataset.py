@@ -12,12 +12,13 @@ from torch.utils.data import Dataset
 from interlace.data import video
 from interlace.data.annotations import Annotations, Sample
 from interlace.data.cache import ClipCache
-from interlace.data.sampling import DenseSampling, SegmentSampling, frame_span
+from interlace.data.mirror import mirror_of
+from interlace.data.sampling import Sampling, frame_span
 from interlace.data.seed import mixed_seed
-from interlace.data.video import VideoError, VideoReader
+from interlace.data.video import Flow, VideoError, VideoReader
 from interlace.data.views import spatial_views
+from interlace.modality import Modality
 
-Sampling = SegmentSampling | DenseSampling
 Transform = Callable[[Tensor, tuple[int, ...]], tuple[Tensor, tuple[int, ...]]]
 
 
@@ -30,7 +31,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
     An item is {"clip": uint8 (T, C, S, S), "label": int, or float (K,) of zeros and ones if multi-label,
     "index": int}. With ``on_error="skip"`` an unreadable video is {"clip": None, "index": int, "error": str},
     and an item with stand-ins for damaged frames has a "note": str. ``short_side`` makes larger frames smaller before
-    the transform; a ``cache`` changes no pixel.
+    the transform; a ``cache`` changes no pixel. ``modality`` is what the channels are, ``flow`` how or where optical
+    flow is had (see :func:`interlace.data.video.open`).
 
     Raises:
         VideoError: an unreadable video under ``on_error="raise"``; the message names the file.
@@ -48,6 +50,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
         frame_template: str | None = None,
         short_side: int | None = None,
         cache: ClipCache | None = None,
+        modality: Modality = "rgb",
+        flow: Flow = "dis",
     ) -> None:
         self.annotations = annotations
         self.sampling = sampling
@@ -58,6 +62,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
         self.frame_template = frame_template
         self.short_side = short_side
         self.cache = cache
+        self.modality: Modality = modality
+        self.flow: Flow = flow
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see it change
 
     def set_epoch(self, epoch: int) -> None:
@@ -79,7 +85,14 @@ class TrainDataset(Dataset[dict[str, Any]]):
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, index, 2 * occurrence))
         try:
             with open_sample(
-                sample, self.color, self.on_error, self.frame_template, self.short_side, self.cache
+                sample,
+                self.color,
+                self.on_error,
+                self.frame_template,
+                self.short_side,
+                self.cache,
+                self.modality,
+                self.flow,
             ) as reader:
                 first, end = usable_frames(reader, sample)
                 chosen = self.sampling.train_indices(end - first, generator)
@@ -100,7 +113,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
 class ViewDataset(Dataset[dict[str, Any]]):
     """All views of each video, the same at every call: clips x crops, crops running fastest.
 
-    An item is {"views": uint8 (V, T, C, S, S), "label": as in :class:`TrainDataset`, "index": int}. With
+    An item is {"views": uint8 (V, T, C, S, S), "label": as in :class:`TrainDataset`, "index": int}, ``modality`` and
+    ``flow`` are those of :class:`TrainDataset`. With
     ``on_error="skip"`` an unreadable video is {"views": None, "index": int, "error": str}, and an item with
     stand-ins for damaged frames has a "note": str.
 
@@ -120,6 +134,8 @@ class ViewDataset(Dataset[dict[str, Any]]):
         color: Literal["rgb", "gray"] = "rgb",
         frame_template: str | None = None,
         cache: ClipCache | None = None,
+        modality: Modality = "rgb",
+        flow: Flow = "dis",
     ) -> None:
         self.annotations = annotations
         self.sampling = sampling
@@ -130,6 +146,8 @@ class ViewDataset(Dataset[dict[str, Any]]):
         self.color = color
         self.frame_template = frame_template
         self.cache = cache
+        self.modality: Modality = modality
+        self.flow: Flow = flow
 
     def __len__(self) -> int:
         return len(self.annotations)
@@ -138,7 +156,13 @@ class ViewDataset(Dataset[dict[str, Any]]):
         sample = self.annotations.samples[index]
         try:
             with open_sample(
-                sample, self.color, self.on_error, self.frame_template, cache=self.cache
+                sample,
+                self.color,
+                self.on_error,
+                self.frame_template,
+                cache=self.cache,
+                modality=self.modality,
+                flow=self.flow,
             ) as reader:
                 first, end = usable_frames(reader, sample)
                 clips = self.sampling.test_indices(end - first, self.num_clips)
@@ -152,7 +176,7 @@ class ViewDataset(Dataset[dict[str, Any]]):
                 raise
             return {"views": None, "index": index, "error": str(error)}
         place = {i: position for position, i in enumerate(needed)}
-        cropped = spatial_views(frames, self.crops, self.image_size)
+        cropped = spatial_views(frames, self.crops, self.image_size, mirror=mirror_of(self.modality))
         views = torch.cat([cropped[:, [place[i] for i in clip]] for clip in clips])
         item = {"views": views, "label": target(sample.labels, self.annotations), "index": index}
         return item | {"note": note} if note else item
@@ -165,11 +189,19 @@ def open_sample(
     frame_template: str | None,
     short_side: int | None = None,
     cache: ClipCache | None = None,
+    modality: Modality = "rgb",
+    flow: Flow = "dis",
 ) -> VideoReader:
     """The sample's video."""
     opened_by = video.open if cache is None else cache.open
     return opened_by(
-        sample.path, color=color, on_error=on_error, frame_template=frame_template, short_side=short_side
+        sample.path,
+        color=color,
+        on_error=on_error,
+        frame_template=frame_template,
+        short_side=short_side,
+        modality=modality,
+        flow=flow,
     )
 
 

@@ -17,6 +17,8 @@ from interlace.data.reader import Color, OnError, VideoError, VideoReader
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FRAMES_PER_SECOND = 25.0
 """Taken for a folder of pictures, which holds no timestamps."""
+FLOW_PREFIXES = ("flow_x_", "flow_y_")
+"""How the names of stored optical flow begin, which lies beside the frames or alone."""
 _NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\D*)$")
 
 
@@ -79,10 +81,16 @@ class FrameFolder(VideoReader):
                 f"{self.path}: the folder holds no numbered pictures ({', '.join(IMAGE_SUFFIXES)}); "
                 "check the path, or name the pictures like img_00001.jpg"
             )
-        by_length = sorted(series.items(), key=lambda item: -len(item[1]))
+        if all(prefix in FLOW_PREFIXES for prefix, _ in series):
+            raise VideoError(
+                f"{self.path}: the folder holds optical flow only; read it with modality=flow, "
+                "or name the folder of the frames"
+            )
+        by_length = sorted(series.items(), key=lambda item: (item[0][0] in FLOW_PREFIXES, -len(item[1])))
         if len(by_length) > 1:
             found = [f"{prefix}*{suffix}" for (prefix, suffix), _ in by_length]
-            if len(by_length[0][1]) == len(by_length[1][1]):
+            same = len(by_length[0][1]) == len(by_length[1][1])
+            if same and by_length[1][0][0] not in FLOW_PREFIXES:
                 raise VideoError(
                     f"{self.path}: several series of pictures of the same length ({', '.join(found)}); "
                     'say which by frame_template, for example "img_{:05d}.jpg"'

@@ -56,6 +56,7 @@ class VideoReader(ABC):
         self.color = color
         self.on_error = on_error
         self.short_side = short_side
+        self.num_channels = 3 if color == "rgb" else 1
         self.notes = []
         self.is_damaged = False
         self._damage_notes: list[str] = []
@@ -94,8 +95,8 @@ class VideoReader(ABC):
     def frames_at(self, indices: Sequence[int]) -> UInt8[Tensor, "T C H W"]:
         """Decode the frames at these positions, in the order given; repeats are allowed.
 
-        Returns uint8 frames, upright, C = 3 (``color="rgb"``) or 1 (``color="gray"``), stored channels last, with
-        the shorter side brought down to ``short_side`` where one was given.
+        Returns uint8 frames, upright, C = 3 (``color="rgb"``), 1 (``color="gray"``) or those of another modality,
+        stored channels last, with the shorter side brought down to ``short_side`` where one was given.
 
         Raises:
             VideoError: a position lies outside the video; or a frame cannot be decoded and ``on_error`` is
@@ -111,10 +112,9 @@ class VideoReader(ABC):
         missing = [position for position in wanted if position not in pictures]
         if missing:
             pictures |= self._stand_ins(missing)
-        channels = 3 if self.color == "rgb" else 1
         if not wanted:
             size = reduced_size(self.height, self.width, self.short_side)
-            return torch.empty(0, channels, *size, dtype=torch.uint8)
+            return torch.empty(0, self.num_channels, *size, dtype=torch.uint8)
         pictures = {index: reduce(picture, self.short_side) for index, picture in pictures.items()}
         frames = np.stack([pictures[index] for index in indices])
         return torch.from_numpy(frames).permute(0, 3, 1, 2)  # (T, H, W, C) -> (T, C, H, W)
@@ -141,6 +141,13 @@ class VideoReader(ABC):
         if note not in self.notes:
             self.notes.append(note)
             self._damage_notes.append(note)
+
+    def _tell_of(self, part: VideoReader) -> None:
+        """Take over what the reader of a part of this video has met."""
+        for note in part._damage_notes:
+            self._note_damage(note)
+        self.is_damaged = self.is_damaged or part.is_damaged
+        self.notes += [note for note in part.notes if note not in self.notes]
 
     def _stand_ins(self, missing: list[int]) -> dict[int, UInt8[np.ndarray, "H W C"]]:
         """Pictures for positions that gave none."""

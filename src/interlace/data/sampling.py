@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ def segment_indices(num_frames: int, num_segments: int, *, snippet_length: int =
     Args:
         num_frames: frames of the video, or of the part of it that counts.
         num_segments: frames to take (T). A video with fewer frames repeats them in order.
-        snippet_length: consecutive frames that belong to one index (5 for stacked optical flow); the index is
+        snippet_length: consecutive frames that belong to one index (6 for 5 fields of optical flow); the index is
             that of the first one. In a video shorter than a snippet every index is 0.
 
     Raises:
@@ -58,7 +58,7 @@ def random_segment_indices(
         [0, 0, 1, 1, 2]
     """
     _require_positive(num_frames=num_frames, num_segments=num_segments, snippet_length=snippet_length)
-    starts = max(1, num_frames - snippet_length + 1)
+    starts = snippet_starts(num_frames, snippet_length)
     bounds = [i * starts // num_segments for i in range(num_segments + 1)]
     return [
         _random_below(max(1, bounds[i + 1] - bounds[i]), generator) + bounds[i] for i in range(num_segments)
@@ -85,7 +85,7 @@ def uniform_clips(
     )
     phases = [0.5, 0.0] if num_clips == 2 else [(k + 0.5) / num_clips for k in range(num_clips)]
     # In floating point and in this order, as published: exact arithmetic may differ by a frame.
-    span = max(1, num_frames - snippet_length + 1) / num_segments
+    span = snippet_starts(num_frames, snippet_length) / num_segments
     return [[int(span * phase + span * i) for i in range(num_segments)] for phase in phases]
 
 
@@ -153,34 +153,70 @@ def dense_clips(
     ]
 
 
+def snippet_starts(num_frames: int, snippet_length: int) -> int:
+    """At how many frames a snippet can begin that ends inside the video; 1 in a video that is shorter.
+
+        frames  0 1 2 3 4 5 6 7        snippets of 6:  . . .  ->  3
+
+    Example:
+        >>> from interlace.data.sampling import snippet_starts
+        >>> snippet_starts(8, 6), snippet_starts(2, 6)
+        (3, 1)
+    """
+    return max(1, num_frames - snippet_length + 1)
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """Which frames of a video make up a clip, in training and in testing."""
+
+    @property
+    def num_segments(self) -> int:
+        """Indices in a clip (T)."""
+
+    def train_indices(self, num_frames: int, generator: torch.Generator) -> list[int]:
+        """One clip at random."""
+
+    def test_indices(self, num_frames: int, num_clips: int = 1) -> list[list[int]]:
+        """Clips that are the same at every call."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps; the inverse of :func:`sampling_from_dict`."""
+
+
 @dataclass(frozen=True)
 class SegmentSampling:
     """One frame from each of ``num_segments`` equal spans: random in training, the centre in testing.
 
     Example:
         >>> from interlace.data.sampling import SegmentSampling
-        >>> SegmentSampling(3).test_indices(12)
-        [[2, 6, 10]]
+        >>> SegmentSampling(3).test_indices(12), SegmentSampling(3, snippet_length=6).test_indices(12)
+        ([[2, 6, 10]], [[1, 3, 5]])
     """
 
     num_segments: int
+    snippet_length: int = 1
 
     def train_indices(self, num_frames: int, generator: torch.Generator) -> list[int]:
         """See :func:`random_segment_indices`."""
-        return random_segment_indices(num_frames, self.num_segments, generator)
+        return random_segment_indices(
+            num_frames, self.num_segments, generator, snippet_length=self.snippet_length
+        )
 
     def test_indices(self, num_frames: int, num_clips: int = 1) -> list[list[int]]:
         """See :func:`uniform_clips`."""
-        return uniform_clips(num_frames, self.num_segments, num_clips)
+        return uniform_clips(num_frames, self.num_segments, num_clips, snippet_length=self.snippet_length)
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps; the inverse of :func:`sampling_from_dict`."""
-        return {"name": "segment", **asdict(self)}
+        return {"name": "segment", **_told(self)}
 
 
 @dataclass(frozen=True)
 class DenseSampling:
     """``num_segments`` frames, ``frame_stride`` apart: random start in training, even starts in testing.
+
+    Only frames at which a whole snippet begins are counted, so one past the last of these goes on at the beginning.
 
     Example:
         >>> from interlace.data.sampling import DenseSampling
@@ -190,21 +226,24 @@ class DenseSampling:
 
     num_segments: int
     frame_stride: int = 8
+    snippet_length: int = 1
 
     def train_indices(self, num_frames: int, generator: torch.Generator) -> list[int]:
         """See :func:`random_dense_indices`."""
-        return random_dense_indices(num_frames, self.num_segments, generator, frame_stride=self.frame_stride)
+        starts = snippet_starts(num_frames, self.snippet_length)
+        return random_dense_indices(starts, self.num_segments, generator, frame_stride=self.frame_stride)
 
     def test_indices(self, num_frames: int, num_clips: int = 1) -> list[list[int]]:
         """See :func:`dense_clips`."""
-        return dense_clips(num_frames, self.num_segments, num_clips, frame_stride=self.frame_stride)
+        starts = snippet_starts(num_frames, self.snippet_length)
+        return dense_clips(starts, self.num_segments, num_clips, frame_stride=self.frame_stride)
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps; the inverse of :func:`sampling_from_dict`."""
-        return {"name": "dense", **asdict(self)}
+        return {"name": "dense", **_told(self)}
 
 
-def sampling_from_dict(description: Mapping[str, Any]) -> SegmentSampling | DenseSampling:
+def sampling_from_dict(description: Mapping[str, Any]) -> Sampling:
     """The sampling that a checkpoint's header describes.
 
     Raises:
@@ -213,16 +252,22 @@ def sampling_from_dict(description: Mapping[str, Any]) -> SegmentSampling | Dens
     Example:
         >>> from interlace.data.sampling import sampling_from_dict
         >>> sampling_from_dict({"name": "segment", "num_segments": 8})
-        SegmentSampling(num_segments=8)
+        SegmentSampling(num_segments=8, snippet_length=1)
     """
     arguments = dict(description)
     name = arguments.pop("name", None)
+    if name == "joined":
+        from interlace.data.joined import JoinedSampling  # which is made of the samplings of this file
+
+        return JoinedSampling(tuple(sampling_from_dict(part) for part in arguments.get("parts", ())))
     kinds: dict[Any, type[SegmentSampling] | type[DenseSampling]] = {
         "segment": SegmentSampling,
         "dense": DenseSampling,
     }
     if name not in kinds:
-        raise ValueError(f"unknown sampling {name!r} in {dict(description)}; the names are segment and dense")
+        raise ValueError(
+            f"unknown sampling {name!r} in {dict(description)}; the names are segment, dense and joined"
+        )
     try:
         return kinds[name](**arguments)
     except TypeError as error:
@@ -262,6 +307,14 @@ def frame_span(
             f"the video's {len(pts)} frames are shown {times}; mend the annotation"
         )
     return first, stop
+
+
+def _told(sampling: SegmentSampling | DenseSampling) -> dict[str, Any]:
+    """Its settings; a snippet of one frame goes without saying, as in files written before there were others."""
+    settings = asdict(sampling)
+    if sampling.snippet_length == 1:
+        del settings["snippet_length"]
+    return settings
 
 
 def _random_below(stop: int, generator: torch.Generator) -> int:

@@ -6,6 +6,7 @@ Random choices come from torch's global generator, which the data set seeds for 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,7 +18,14 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from interlace.data.crops import MULTI_SCALE_STEPS, crop_positions, multi_scale_sizes
+from interlace.data.mirror import Mirror, mirror_colors, mirror_of
 from interlace.data.views import spatial_views
+from interlace.modality import FLOW_LENGTH, Modality
+
+SCALES = (1.0, 0.875, 0.75, 0.66)
+"""Sides of the multi-scale crop as parts of the frame's short side, as published for RGB."""
+SCALES_OF_MOTION = (1.0, 0.875, 0.75)
+"""And for optical flow and frame differences."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class MultiScaleCrop:
     """
 
     image_size: int
-    scales: Sequence[float] = (1.0, 0.875, 0.75, 0.66)
+    scales: Sequence[float] = SCALES
 
     def __call__(self, clip: UInt8[Tensor, "T C H W"]) -> UInt8[Tensor, "T C S S"]:
         """Crop and resize; cropping first leaves fewer pixels to resize."""
@@ -70,7 +78,7 @@ class CenterCrop:
 
 @dataclass(frozen=True)
 class HorizontalFlip:
-    """Mirror a clip, and its labels with it.
+    """Mirror a clip, and its labels with it. ``mirror`` is that of the clip's modality.
 
     ``label_map`` says what a class becomes in the mirror (left -> right and right -> left); others stay what
     they are. :func:`interlace.data.flip.flip_map` finds it from the class names.
@@ -85,6 +93,7 @@ class HorizontalFlip:
 
     label_map: Mapping[int, int] = field(default_factory=dict)
     probability: float = 0.5
+    mirror: Mirror = mirror_colors
 
     def __call__(
         self, clip: UInt8[Tensor, "T C H W"], labels: tuple[int, ...]
@@ -92,7 +101,31 @@ class HorizontalFlip:
         """Mirror both or neither."""
         if float(torch.rand(())) >= self.probability:
             return clip, labels
-        return functional.horizontal_flip(clip), tuple(self.label_map.get(label, label) for label in labels)
+        return self.mirror(clip), tuple(self.label_map.get(label, label) for label in labels)
+
+
+@dataclass(frozen=True)
+class ColorJitter:
+    """Brightness, contrast and saturation of some channels change by up to ``strength``, alike in the whole clip.
+
+    ``colors`` is the shape of the channels that are colors, which come first: (3,) of one frame, (6, 3) of six.
+
+    Example:
+        >>> import torch
+        >>> from interlace.data.transforms import ColorJitter
+        >>> ColorJitter(0.5, colors=(3,))(torch.zeros(4, 13, 5, 7, dtype=torch.uint8)).shape
+        torch.Size([4, 13, 5, 7])
+    """
+
+    strength: float
+    colors: tuple[int, ...]
+
+    def __call__(self, clip: UInt8[Tensor, "T C H W"]) -> UInt8[Tensor, "T C H W"]:
+        """One draw for the whole clip."""
+        num_colors = math.prod(self.colors)
+        frames = clip[:, :num_colors].unflatten(1, self.colors)
+        jittered: Tensor = v2.ColorJitter(self.strength, self.strength, self.strength)(frames)
+        return torch.cat([jittered.flatten(1, -3), clip[:, num_colors:]], dim=1)
 
 
 @dataclass(frozen=True)
@@ -129,30 +162,37 @@ def train_transform(
     image_size: int,
     *,
     crop: Literal["multi_scale", "resized", "center"] = "multi_scale",
-    crop_scales: Sequence[float] = (1.0, 0.875, 0.75, 0.66),
+    crop_scales: Sequence[float] | None = None,
     crop_area: tuple[float, float] = (0.3, 1.0),
     color_jitter: float = 0.0,
     flip_map: Mapping[int, int] | None = None,
+    modality: Modality = "rgb",
+    color_channels: int = 3,
 ) -> TrainTransform:
     """Put the usual augmentation together.
 
     Args:
         image_size: side of the result in pixels.
         crop: multi_scale (published), resized (random area and shape), center (no randomness).
-        crop_scales: sides of the multi-scale crop as parts of the frame's short side.
+        crop_scales: sides of the multi-scale crop as parts of the frame's short side; None for those published
+            with the modality (1, 0.875, 0.75, and 0.66 for RGB).
         crop_area: smallest and largest area of the resized crop as a part of the frame.
         color_jitter: brightness, contrast and (with three channels) saturation change by up to this part; 0
             is off.
         flip_map: what each class becomes in a mirror; an empty one flips and swaps nothing, None never flips.
+        modality: what the channels are: flow is mirrored in another way, and has no color that could change.
+        color_channels: colors of a frame.
 
     Raises:
-        ValueError: an unknown crop.
+        ValueError: an unknown crop; color jitter on flow alone.
 
     Example:
         >>> from interlace.data.transforms import train_transform
         >>> train_transform(224, flip_map={}).crop
         MultiScaleCrop(image_size=224, scales=(1.0, 0.875, 0.75, 0.66))
     """
+    if crop_scales is None:
+        crop_scales = SCALES if modality == "rgb" else SCALES_OF_MOTION
     crops: dict[str, Callable[[Tensor], Tensor]] = {
         "multi_scale": MultiScaleCrop(image_size, crop_scales),
         "resized": v2.RandomResizedCrop(image_size, scale=crop_area, antialias=True),
@@ -162,9 +202,19 @@ def train_transform(
         raise ValueError(f"unknown crop {crop!r}; the names are {', '.join(crops)}")
     return TrainTransform(
         crop=crops[crop],
-        color=v2.ColorJitter(color_jitter, color_jitter, color_jitter) if color_jitter else None,
-        flip=None if flip_map is None else HorizontalFlip(flip_map),
+        color=_jitter(color_jitter, modality, color_channels) if color_jitter else None,
+        flip=None if flip_map is None else HorizontalFlip(flip_map, mirror=mirror_of(modality)),
     )
+
+
+def _jitter(strength: float, modality: Modality, color_channels: int) -> Callable[[Tensor], Tensor]:
+    if modality == "flow":
+        raise ValueError(f"color_jitter={strength} changes colors, and flow has none; set it to 0")
+    if modality == "rgb":
+        return v2.ColorJitter(strength, strength, strength)
+    if modality == "rgb_flow":
+        return ColorJitter(strength, colors=(color_channels,))
+    return ColorJitter(strength, colors=(FLOW_LENGTH + 1, color_channels))
 
 
 class Preprocess(nn.Module):

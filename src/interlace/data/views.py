@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from interlace.data.crops import CORNERS_AND_CENTER, LEFT_RIGHT_CENTER, TOP_BOTTOM_CENTER, crop_positions
+from interlace.data.mirror import Mirror, mirror_colors
 
 Crops = Literal["center", "three", "ten", "full"]
 
@@ -18,7 +19,7 @@ NUM_CROPS: dict[Crops, int] = {"center": 1, "three": 3, "ten": 10, "full": 3}
 
 
 def spatial_views(
-    clip: UInt8[Tensor, "T C H W"], crops: Crops, image_size: int
+    clip: UInt8[Tensor, "T C H W"], crops: Crops, image_size: int, *, mirror: Mirror = mirror_colors
 ) -> UInt8[Tensor, "V T C S S"]:
     """Resize a clip's short side to 256/224 of ``image_size`` and cut the views of a protocol out of it.
 
@@ -29,6 +30,7 @@ def spatial_views(
             opposite. ``full``: like three, but squares of the whole short side ("full resolution": S is 256
             for 224).
         image_size: side S of the views in pixels.
+        mirror: what mirrors a clip of this modality (see :func:`interlace.data.mirror.mirror_of`).
 
     Raises:
         ValueError: an unknown kind of crop.
@@ -53,7 +55,7 @@ def spatial_views(
     steps = CORNERS_AND_CENTER if crops == "ten" else along_the_long_side
     corners = crop_positions((width, height), (side, side), steps)
     views = torch.stack([clip[..., top : top + side, left : left + side] for left, top in corners])
-    return torch.cat([views, views.flip(-1)]) if crops == "ten" else views
+    return torch.cat([views, mirror(views)]) if crops == "ten" else views
 
 
 def resized_short_side(image_size: int) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
 from interlace.evaluation.loop import ScoredBatch
+from interlace.models import fusion
 
 
 def checked_weights(weights: Sequence[float | int] | None, num_checkpoints: int) -> list[float]:
@@ -24,23 +24,18 @@ def checked_weights(weights: Sequence[float | int] | None, num_checkpoints: int)
     """
     if num_checkpoints == 0:
         raise ValueError("no checkpoint to evaluate; give at least one .safetensors file that training wrote")
-    shares = [1.0] * num_checkpoints if weights is None else [float(weight) for weight in weights]
-    if len(shares) != num_checkpoints:
-        raise ValueError(f"{len(shares)} weights for {num_checkpoints} checkpoints; give one for each")
-    if not all(math.isfinite(share) and share >= 0 for share in shares) or sum(shares) == 0:
-        raise ValueError(f"weights {shares}; they must not be negative, and not all zero")
-    return shares
+    return fusion.checked_weights(weights, num_checkpoints, "checkpoints")
 
 
-def check_members(paths: Sequence[Path], cards: Sequence[ModelCard], annotations: Annotations) -> None:
-    """All checkpoints and the clips have the same classes in the same order, and agree on multi-label.
+def check_members(paths: Sequence[Path], cards: Sequence[ModelCard]) -> None:
+    """All checkpoints have the same classes in the same order, and agree on multi-label.
 
     Raises:
         ValueError: they do not; the message has the first difference.
 
     Example:
         >>> from interlace.evaluation.checks import check_members
-        >>> check_members([path], [card], annotations)  # doctest: +SKIP
+        >>> check_members([path], [card])  # doctest: +SKIP
     """
     first = cards[0]
     for path, card in zip(paths[1:], cards[1:], strict=True):
@@ -51,11 +46,23 @@ def check_members(paths: Sequence[Path], cards: Sequence[ModelCard], annotations
                 f"{paths[0]} was trained for {kinds[first.multi_label]}, "
                 f"{path} for {kinds[card.multi_label]}; evaluate them one by one"
             )
+
+
+def check_clips(path: Path, card: ModelCard, annotations: Annotations) -> None:
+    """A checkpoint and the clips have the same classes in the same order, and agree on multi-label.
+
+    Raises:
+        ValueError: they do not; the message has the first difference.
+
+    Example:
+        >>> from interlace.evaluation.checks import check_clips
+        >>> check_clips(path, card, annotations)  # doctest: +SKIP
+    """
     remedy = "read the annotations with the checkpoint's classes: read_annotations(..., classes=card.labels)"
-    _same_classes(str(paths[0]), first.labels, annotations.source, annotations.classes, remedy)
-    if annotations.multi_label and not first.multi_label:
+    _same_classes(str(path), card.labels, annotations.source, annotations.classes, remedy)
+    if annotations.multi_label and not card.multi_label:
         raise ValueError(
-            f"{annotations.source} has several labels a clip, {paths[0]} was trained for one; "
+            f"{annotations.source} has several labels a clip, {path} was trained for one; "
             "give annotations with one label a clip, or a checkpoint trained on several"
         )
 

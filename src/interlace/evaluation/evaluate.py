@@ -16,14 +16,16 @@ from torch import Tensor
 from interlace.checkpoints import ModelCard, load_checkpoint
 from interlace.data.annotations import Annotations
 from interlace.data.splits import trained_on
+from interlace.data.video import Flow
 from interlace.devices import choose_device
-from interlace.evaluation.checks import check_finite, check_members, checked_weights
+from interlace.evaluation.checks import check_clips, check_finite, check_members, checked_weights
 from interlace.evaluation.loop import ScoredBatch, score_clips
 from interlace.evaluation.output import claim_folder, clips_sha256, file_sha256
-from interlace.evaluation.protocol import Average, Protocol, get_protocol, probabilities
+from interlace.evaluation.protocol import Protocol, get_protocol, probabilities
 from interlace.evaluation.report import write_partial, write_report
 from interlace.evaluation.scores import Scores, combine
 from interlace.models import VideoModel
+from interlace.models.fusion import Average
 from interlace.optimization import OptimizedModel, noise_clips
 from interlace.optimization import optimize as optimized
 from interlace.provenance import describe_device, provenance
@@ -43,6 +45,7 @@ def evaluate(
     precision: Literal["32", "bf16"] = "32",
     on_error: Literal["raise", "skip"] = "raise",
     frame_template: str | None = None,
+    flow: Flow | None = None,
     num_segments: int | None = None,
     data_root: Path | None = None,
     output: Path | None = None,
@@ -68,6 +71,8 @@ def evaluate(
         precision: 32, or bf16 for mixed arithmetic.
         on_error: raise at a video that cannot be read, or skip it; skipped and damaged ones are listed.
         frame_template: template of frame files, where videos are folders of pictures; by default training's.
+        flow: folder that ``interlace flow`` wrote, or the method that computes the flow, for networks that see flow;
+            by default training's.
         num_segments: frames that the networks see in a clip; by default as many as in training.
         data_root: folder of the clips; by paths below it, clips that a checkpoint was trained on are counted
             and noted in the report. Without it only those that still lie where they were are known.
@@ -93,20 +98,25 @@ def evaluate(
     paths = [Path(path) for path in checkpoints]
     shares = checked_weights(weights, len(paths))
     members = [load_checkpoint(path, num_segments=num_segments) for path in paths]
-    check_members(paths, [card for _, card in members], annotations)
+    check_members(paths, [card for _, card in members])
+    check_clips(paths[0], members[0][1], annotations)
     target = choose_device(device)
     not_new = len(trained_on(annotations, [card.training for _, card in members], data_root))
-    told_segments = {} if num_segments is None else {"num_segments": num_segments}
+    told = {"num_segments": num_segments, "flow": None if flow is None else str(flow)}
     details: dict[str, Any] = {
         "average": protocol.average,
-        "views": {"num_clips": protocol.num_clips, "crops": protocol.crops, **told_segments},
+        "views": {
+            "num_clips": protocol.num_clips,
+            "crops": protocol.crops,
+            **{name: value for name, value in told.items() if value is not None},
+        },
         "checkpoints": [
             {
                 "path": str(path),
                 "sha256": file_sha256(path),
                 "weight": share,
                 "model": card.model,
-                "num_segments": card.sampling["num_segments"],
+                "num_segments": card.num_segments,
             }
             for path, share, (_, card) in zip(paths, shares, members, strict=True)
         ],
@@ -124,7 +134,7 @@ def evaluate(
     name = f"evaluation-{protocol.name}" + ("" if num_segments is None else f"-{num_segments}segments")
     output = claim_folder(output or paths[0].parent / name, protocol.name, details, overwrite=overwrite)
     notes = [trained_note(not_new, len(annotations))] if not_new else []
-    notes += _resampled_notes(paths, [card for _, card in members], num_segments)
+    notes += _resampled_notes(paths, members, num_segments)
     tally = _Tally(annotations, protocol, shares, multi_label=members[0][1].multi_label)
     try:
         for number, (path, (model, card)) in enumerate(zip(paths, members, strict=True)):
@@ -143,6 +153,7 @@ def evaluate(
                 precision=precision,
                 on_error=on_error,
                 frame_template=frame_template,
+                flow=flow,
                 progress=progress,
                 title=path.name if len(paths) == 1 else f"{path.name} ({number + 1} of {len(paths)})",
             )
@@ -194,15 +205,17 @@ def trained_note(not_new: int, num_clips: int) -> str:
 
 
 def _resampled_notes(
-    paths: Sequence[Path], cards: Sequence[ModelCard], num_segments: int | None
+    paths: Sequence[Path], members: Sequence[tuple[VideoModel, ModelCard]], num_segments: int | None
 ) -> list[str]:
     """Which networks see another number of frames than in training, and that TIN is changed by it."""
     notes = []
-    for path, card in zip(paths, cards, strict=True):
+    for path, (model, card) in zip(paths, members, strict=True):
         trained = card.training.get("num_segments")
         if num_segments is not None and trained not in (None, num_segments):
             resampled = (
-                "; its offset layers were resampled along time" if card.model.startswith("tin_") else ""
+                "; its layers over the frames were resampled along time"
+                if any(hasattr(module, "resampled_state") for module in model.modules())
+                else ""
             )
             notes.append(f"{path}: trained on {trained} frames a clip, sees {num_segments} here{resampled}")
     return notes

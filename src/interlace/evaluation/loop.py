@@ -28,6 +28,7 @@ from interlace.data.annotations import Annotations
 from interlace.data.dataset import ViewDataset, collate
 from interlace.data.sampling import sampling_from_dict
 from interlace.data.transforms import Preprocess
+from interlace.data.video import Flow
 from interlace.data.worker_errors import one_line_errors
 from interlace.data.workers import count_workers
 from interlace.evaluation.protocol import Protocol, score_views
@@ -57,6 +58,7 @@ def score_clips(
     precision: Literal["32", "bf16"] = "32",
     on_error: Literal["raise", "skip"] = "raise",
     frame_template: str | None = None,
+    flow: Flow | None = None,
     progress: bool = False,
     title: str = "evaluate",
 ) -> Generator[ScoredBatch, None, None]:
@@ -84,6 +86,8 @@ def score_clips(
         on_error=on_error,
         color=card.preprocessing["color"],
         frame_template=frame_template or card.preprocessing.get("frame_template"),
+        modality=card.preprocessing.get("modality", "rgb"),
+        flow=flow or card.preprocessing.get("flow") or "dis",
     )
     loader = DataLoader(
         dataset,

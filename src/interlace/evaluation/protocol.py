@@ -8,15 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from interlace.data.views import NUM_CROPS, Crops
-
-Average = Literal["probabilities", "logits"]
+from interlace.models.fusion import Average
 
 
 @dataclass(frozen=True)

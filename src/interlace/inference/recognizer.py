@@ -13,12 +13,16 @@ from torch import Tensor
 
 from interlace.checkpoints import ModelCard, load_checkpoint
 from interlace.data import video as video_files
+from interlace.data.decoded_clip import DecodedClip
+from interlace.data.flow import FlowMethod
+from interlace.data.mirror import mirror_of
 from interlace.data.sampling import sampling_from_dict
 from interlace.data.transforms import Preprocess
 from interlace.data.video import VideoReader
 from interlace.data.views import Crops, spatial_views
 from interlace.devices import choose_device
 from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
+from interlace.modality import Modality
 from interlace.models.model import VideoModel
 from interlace.optimization import OptimizedModel, noise_clips
 from interlace.optimization import optimize as optimized
@@ -35,7 +39,9 @@ class Recognizer:
     With ``optimize`` the network is what :func:`interlace.optimize` makes of it.
 
     Attributes: ``model`` (the network, in eval mode), ``card`` (what the checkpoint says of it), ``device``,
-    ``frame_template`` (of pictures in folders; training's unless given), ``path`` (of the checkpoint).
+    ``frame_template`` (of pictures in folders; training's unless given), ``path`` (of the checkpoint), ``modality``
+    (what the network sees), ``flow`` (method to compute optical flow with, training's unless given, or the folder
+    that `interlace flow` has stored it in).
 
     Example:
         >>> import torch
@@ -62,6 +68,7 @@ class Recognizer:
         frame_template: str | None = None,
         path: Path | None = None,
         optimize: bool = False,
+        flow: FlowMethod | Path | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.model: VideoModel | OptimizedModel = model.to(self.device).eval()
@@ -71,6 +78,8 @@ class Recognizer:
         self.card = card
         self.path = path
         self.frame_template = frame_template or card.preprocessing.get("frame_template")
+        self.modality: Modality = card.preprocessing.get("modality", "rgb")
+        self.flow: FlowMethod | Path = flow or card.preprocessing.get("flow", "dis")
         self.sampling = sampling_from_dict(card.sampling)
         self.preprocess = Preprocess(card.preprocessing["mean"], card.preprocessing["std"]).to(self.device)
 
@@ -86,7 +95,8 @@ class Recognizer:
         """Say what happens in a video file, a folder of frames, an open reader, or a decoded clip.
 
         Args:
-            video: A decoded clip may have any number of frames; the same sampling picks T of them.
+            video: A decoded clip may have any number of frames; the same sampling picks T of them. Its channels are
+                colors, also where the network sees optical flow, which is then computed.
             top_k: Labels to return, best first; at most as many as there are classes.
             num_clips: Temporal samples; their scores are averaged.
             crops: Spatial crops of each clip; the default with one clip is the protocol ``1clip-center``.
@@ -100,6 +110,11 @@ class Recognizer:
             with self.open(video) as reader:
                 return self(reader, top_k=top_k, num_clips=num_clips, crops=crops, average=average)
         frames_at: Callable[[list[int]], Tensor]
+        if isinstance(video, torch.Tensor | np.ndarray) and self.modality != "rgb":
+            clip = check_clip(video, 1 if self._color == "gray" else 3)
+            method = self.card.preprocessing.get("flow", "dis") if isinstance(self.flow, Path) else self.flow
+            with DecodedClip(clip).snippets(self.modality, method) as reader:
+                return self(reader, top_k=top_k, num_clips=num_clips, crops=crops, average=average)
         if isinstance(video, torch.Tensor | np.ndarray):
             clip = check_clip(video, self.model.in_chans)
             name, num_frames, frames_at = f"clip {tuple(clip.shape)}", len(clip), clip.__getitem__
@@ -108,7 +123,10 @@ class Recognizer:
 
         clips = self.sampling.test_indices(num_frames, num_clips)
         image_size = self.card.preprocessing["image_size"]
-        views = torch.cat([spatial_views(frames_at(indices), crops, image_size) for indices in clips])
+        mirror = mirror_of(self.modality)
+        views = torch.cat(
+            [spatial_views(frames_at(indices), crops, image_size, mirror=mirror) for indices in clips]
+        )
         logits = self.logits(views)
         if average == "logits":
             probabilities = self.probabilities(logits.mean(0))
@@ -123,10 +141,17 @@ class Recognizer:
         """Open a file or a folder of frames as this network reads it, lenient with damaged frames."""
         return video_files.open(
             path,
-            color=self.card.preprocessing.get("color", "rgb"),
+            color=self._color,
             on_error="skip",
             frame_template=self.frame_template,
+            modality=self.modality,
+            flow=self.flow,
         )
+
+    @property
+    def _color(self) -> Literal["rgb", "gray"]:
+        color: Literal["rgb", "gray"] = self.card.preprocessing.get("color", "rgb")
+        return color
 
     @torch.inference_mode()
     def logits(self, views: UInt8[Tensor, "V T C H W"]) -> Float[Tensor, "V K"]:
@@ -221,6 +246,7 @@ def load(
     num_segments: int | None = None,
     frame_template: str | None = None,
     optimize: bool = False,
+    flow: FlowMethod | Path | None = None,
 ) -> Recognizer:
     """Read a checkpoint that ``interlace train`` wrote; nothing else is needed.
 
@@ -233,6 +259,8 @@ def load(
             training's.
         optimize: Use a faster copy of the network (:func:`interlace.optimize`); what that changes stands in
             ``recognizer.model.agreement``.
+        flow: For a network that sees optical flow: the folder that `interlace flow` has stored it in, or a method to
+            compute it with (dis, dis_fast, tvl1); by default training's.
 
     Raises:
         ValueError: there is no such file, or it was not written by ``interlace``, or the device is not there.
@@ -251,7 +279,15 @@ def load(
         )
     target = choose_device(device)
     model, card = load_checkpoint(path, num_segments=num_segments)
-    return Recognizer(model, card, device=target, frame_template=frame_template, path=path, optimize=optimize)
+    return Recognizer(
+        model,
+        card,
+        device=target,
+        frame_template=frame_template,
+        path=path,
+        optimize=optimize,
+        flow=flow,
+    )
 
 
 def predict(path: str | Path, *, model: str | Path | Recognizer, top_k: int = 5) -> Prediction:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
 
-from interlace.data.sampling import DenseSampling, SegmentSampling
+from interlace.data.sampling import Sampling
 from interlace.data.video import VideoReader
 from interlace.types import Prediction
 
@@ -51,7 +51,7 @@ def window_indices(
     pts_seconds: Float64[np.ndarray, " num_frames"] | Float64[Tensor, " num_frames"],
     start: float,
     end: float,
-    sampling: SegmentSampling | DenseSampling,
+    sampling: Sampling,
 ) -> list[int]:
     """Frames to take from one window, by the network's own sampling.
 

@@ -7,8 +7,8 @@ TSM, load into TIN by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from timm.models import _efficientnet_blocks as efficientnet
@@ -35,6 +35,7 @@ _BRANCHES: dict[type[nn.Module], tuple[str, ...]] = {
     efficientnet.DepthwiseSeparableConv: ("conv_dw", "conv_pw"),
     convnext.ConvNeXtBlock: ("conv_dw",),
 }
+EVERY_STAGE = slice(None)
 SUPPORTED = "ResNet, ResNeXt, RegNet, MobileNetV2, MobileNetV3, EfficientNet and ConvNeXt"
 
 
@@ -82,8 +83,23 @@ class TemporalConv2d(nn.Conv2d):
         )
 
 
+class Stage(NamedTuple):
+    """Residual blocks of one size, which follow each other."""
+
+    name: str
+    module: nn.Module
+    """It may have other children as well, such as MobileNet's blocks without a residual branch."""
+    blocks: dict[str, nn.Module]
+    """By their names in the module."""
+
+
 def insert_in_branches(
-    backbone: nn.Module, temporal: TemporalPart, *, num_convs: int = 1, every: int = 1
+    backbone: nn.Module,
+    temporal: TemporalPart,
+    *,
+    num_convs: int = 1,
+    every: int = 1,
+    stages: slice = EVERY_STAGE,
 ) -> None:
     """Put a temporal module before the first convolution(s) of the residual branch of each block.
 
@@ -92,14 +108,16 @@ def insert_in_branches(
         temporal: makes the module for a number of channels.
         num_convs: how many convolutions of each branch get a module; 2 is the TSM of the TIN authors.
         every: 1 for every block, 2 for every second block of a stage, beginning with its first.
+        stages: of which stages, e.g. slice(1, None) for all but the first.
 
     Raises:
         ValueError: the network has no block that is known here.
     """
-    for block in list(_blocks(backbone, every)):
-        for name in _BRANCHES[type(block)][:num_convs]:
-            conv = _conv(block, name)
-            block.set_submodule(name, TemporalConv2d(conv, temporal(conv.in_channels)))
+    for stage in stages_of(backbone)[stages]:
+        for block in list(stage.blocks.values())[::every]:
+            for name in _BRANCHES[type(block)][:num_convs]:
+                conv = _conv(block, name)
+                block.set_submodule(name, TemporalConv2d(conv, temporal(conv.in_channels)))
 
 
 def insert_before_blocks(backbone: nn.Module, temporal: TemporalPart, *, every: int = 1) -> None:
@@ -108,49 +126,109 @@ def insert_before_blocks(backbone: nn.Module, temporal: TemporalPart, *, every: 
     Raises:
         ValueError: the network has no block that is known here, or its stages are not plain sequences.
     """
-    chosen = set(_blocks(backbone, every))
-    for stage in list(backbone.modules()):
-        if not chosen.intersection(stage.children()):
-            continue
-        if not isinstance(stage, nn.Sequential):
-            raise ValueError(f"{type(stage).__name__} is not a sequence of blocks; use the residual position")
-        blocks = dict(stage.named_children())
-        del stage[:]
-        for name, block in blocks.items():
-            if block in chosen:
-                channels = _conv(block, _BRANCHES[type(block)][0]).in_channels
-                stage.add_module(f"temporal{name}", temporal(channels))
-            stage.add_module(name, block)
+    for stage in stages_of(backbone):
+        for name, block in list(stage.blocks.items())[::every]:
+            channels = _conv(block, _BRANCHES[type(block)][0]).in_channels
+            _insert(stage.module, f"temporal{name}", temporal(channels), before=name)
+
+
+def insert_before_stage(backbone: nn.Module, pool: nn.Module, *, stage: int) -> None:
+    """Put a temporal pool before the residual blocks of a stage (0 is the first); what follows sees fewer frames.
+
+    Raises:
+        ValueError: the network has no block that is known here, no such stage, or it is not a plain sequence.
+    """
+    stages = stages_of(backbone)
+    if not 0 <= stage < len(stages):
+        raise ValueError(
+            f"there is no stage {stage}: the network has {len(stages)} with residual blocks, from 0 on"
+        )
+    module = stages[stage].module
+    _insert(module, "temporal_pool", pool, before=next(name for name, _ in module.named_children()))
+
+
+def insert_after_blocks(
+    backbone: nn.Module, part: Callable[[int], nn.Module], places: Sequence[str], *, name: str
+) -> None:
+    """Put a module behind whole blocks; the weights of the network keep their names.
+
+    Args:
+        backbone: a network whose stages are plain sequences of blocks; of frames, or of clips (3-D convolutions).
+        part: makes the module for the number of channels that the block puts out.
+        places: names of the blocks, e.g. ["layer2.0", "layer3.4"].
+        name: of the new modules; behind block "4" stands "{name}4".
+
+    Raises:
+        ValueError: there is no block of that name, or it is not part of a plain sequence.
+    """
+    for place in places:
+        stage, _, block = place.rpartition(".")
+        try:
+            module = backbone.get_submodule(place)
+        except AttributeError as error:
+            raise ValueError(f"the network has no block {place!r}: {error}") from error
+        _insert(backbone.get_submodule(stage), f"{name}{block}", part(_out_channels(module)), after=block)
 
 
 def largest_stage(backbone: nn.Module) -> int:
     """The number of blocks in the longest stage: 23 in ResNet-101."""
-    return max(len(blocks) for blocks in _stages(backbone))
+    return max(len(stage.blocks) for stage in stages_of(backbone))
 
 
 def temporal_keys(model: nn.Module) -> set[str]:
-    """Names of the weights that belong to temporal modules, not to the plain network."""
-    return {key for key in model.state_dict() if any(part.startswith("temporal") for part in key.split("."))}
+    """Names of the weights that belong to temporal modules and non-local blocks, not to the plain network."""
+    own = ("temporal", "non_local")
+    return {key for key in model.state_dict() if any(part.startswith(own) for part in key.split("."))}
 
 
-def _blocks(backbone: nn.Module, every: int) -> Iterator[nn.Module]:
-    for blocks in _stages(backbone):
-        yield from blocks[::every]
+def stages_of(backbone: nn.Module) -> list[Stage]:
+    """The stages of a timm network and their residual blocks.
 
-
-def _stages(backbone: nn.Module) -> list[list[nn.Module]]:
-    """The residual blocks of each stage."""
+    Raises:
+        ValueError: the network has no block that is known here.
+    """
     stages = []
-    for stage in backbone.modules():
-        blocks = [child for child in stage.children() if _has_branch(child)]
+    for name, module in backbone.named_modules():
+        blocks = {child_name: child for child_name, child in module.named_children() if _has_branch(child)}
         if blocks:
-            stages.append(blocks)
+            stages.append(Stage(name, module, blocks))
     if not stages:
         raise ValueError(
             f"timm's {pretrained_cfg(backbone)['architecture']} has no residual blocks that a temporal "
             f"module can go into; supported are {SUPPORTED}"
         )
     return stages
+
+
+def _insert(
+    stage: nn.Module, name: str, part: nn.Module, *, before: str | None = None, after: str | None = None
+) -> None:
+    """Put a module into a sequence, beside one of its children; the others keep their names."""
+    if not isinstance(stage, nn.Sequential):
+        raise ValueError(
+            f"{type(stage).__name__} is not a sequence of blocks; nothing can be put between them, "
+            "only into their branches (the residual position)"
+        )
+    children = dict(stage.named_children())
+    del stage[:]
+    for child_name, child in children.items():
+        if child_name == before:
+            stage.add_module(name, part)
+        stage.add_module(child_name, child)
+        if child_name == after:
+            stage.add_module(name, part)
+
+
+def _out_channels(block: nn.Module) -> int:
+    """Of the last convolution of a known block's branch; else of the last one that the block has."""
+    convs = [m for m in block.modules() if isinstance(m, nn.Conv2d | nn.Conv3d)]
+    if type(block) in _BRANCHES:
+        convs = [cast(nn.Conv2d, block.get_submodule(_BRANCHES[type(block)][-1]))]
+    if not convs:
+        raise ValueError(
+            f"a {type(block).__name__} has no convolution that says how many channels it puts out"
+        )
+    return convs[-1].out_channels
 
 
 def _conv(block: nn.Module, name: str) -> nn.Conv2d:

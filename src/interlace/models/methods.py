@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from interlace.models.classifier import linear_head
+from interlace.models.eco import eco, eco_lite, xavier_head
+from interlace.models.i3d import i3d, i3d_light, i3d_light_nl, i3d_nl
+from interlace.models.non_local import non_local
+from interlace.models.region_graph import i3d_gcn, i3d_nl_gcn
+from interlace.models.tcn import rtcn, tcn
 from interlace.models.tin import tin
-from interlace.models.tsm import tsm
+from interlace.models.trn import multi_scale_relations, single_relation
+from interlace.models.tsm import tsm, tsm_tpool
 from interlace.models.tsn import tsn
 from interlace.temporal import AverageConsensus
 
@@ -86,6 +93,8 @@ class Method:
     """Frames in a clip as published."""
     backbones: tuple[str, ...] = ("resnet18", "resnet50")
     """The names it is listed and tested with."""
+    sentence: str = ""
+    """What it does, in a line."""
 
     def build(
         self, backbone: str, *, num_classes: int, num_segments: int, **arguments: Any
@@ -99,8 +108,91 @@ class Method:
         return network, head, consensus
 
 
+RELATION_BACKBONES = ("bninception", "mobilenetv2_100", "resnet18", "resnet50")
+ECO_BACKBONES = ("bninception", "resnet18", "resnet50")
 METHODS: dict[str, Method] = {
-    "tsn": Method(tsn, backbones=BACKBONES),
-    "tsm": Method(tsm, backbones=BACKBONES),
-    "tin": Method(tin, backbones=BACKBONES),
+    "tsn": Method(
+        tsn,
+        backbones=(*BACKBONES, "bninception"),
+        sentence="each frame by itself, and the mean of what is said of them (TSN)",
+    ),
+    "tsm": Method(
+        tsm,
+        backbones=BACKBONES,
+        sentence="an eighth of the channels comes from the next frame, an eighth from the last (TSM)",
+    ),
+    "tin": Method(
+        tin,
+        backbones=BACKBONES,
+        sentence="a quarter of the channels moves by offsets that the clip itself decides (TIN)",
+    ),
+    "tsn_nl": Method(partial(non_local, tsn), sentence="TSN with non-local blocks in its middle stages"),
+    "tsm_nl": Method(partial(non_local, tsm), sentence="TSM with non-local blocks in its middle stages"),
+    "tin_nl": Method(partial(non_local, tin), sentence="TIN with non-local blocks in its middle stages"),
+    "tsm_tpool": Method(tsm_tpool, sentence="TSM whose frames are halved behind the first stage"),
+    "tsm_in_place": Method(
+        partial(tsm, position="in_place"),
+        sentence="TSM that shifts what the shortcut carries, too: the slides' weaker form",
+    ),
+    # The TIN authors' own TSM, "two path": the first and the second convolution of every block.
+    "tsm_two_conv": Method(
+        partial(tsm, num_convs=2, every=1),
+        sentence="TSM as the authors of TIN trained it: before the first and the second convolution",
+    ),
+    "tsm_causal": Method(
+        partial(tsm, mode="causal"),
+        backbones=("mobilenetv2_100", "resnet18", "resnet50"),
+        sentence="TSM that sees the past only, for video as it comes",
+    ),
+    "trn": Method(
+        tsn,
+        multi_scale_relations,
+        ("bottleneck", "random_tuples"),
+        backbones=RELATION_BACKBONES,
+        sentence="relations of 2, 3, ... all frames on top of TSN's features, added up (TRN)",
+    ),
+    "trn_single": Method(
+        tsn,
+        single_relation,
+        ("bottleneck",),
+        backbones=RELATION_BACKBONES,
+        sentence="one relation of all frames on top of TSN's features (TRN)",
+    ),
+    "eco_lite": Method(
+        eco_lite,
+        xavier_head,
+        num_segments=16,
+        backbones=ECO_BACKBONES,
+        sentence="2-D layers on each frame, 3-D layers on what they make of them (ECO Lite)",
+    ),
+    "eco": Method(
+        eco,
+        xavier_head,
+        num_segments=16,
+        backbones=ECO_BACKBONES,
+        sentence="ECO Lite and a 2-D network beside its 3-D layers (ECO Full)",
+    ),
+    "i3d": Method(
+        i3d,
+        num_segments=32,
+        sentence="an inflated ResNet, 3-D from the first layer, as in the papers' tables (I3D)",
+    ),
+    "i3d_light": Method(
+        i3d_light, num_segments=32, sentence="the I3D of open code, which drops frames and pixels early"
+    ),
+    "i3d_nl": Method(i3d_nl, num_segments=32, sentence="I3D with non-local blocks in its middle stages"),
+    "i3d_light_nl": Method(
+        i3d_light_nl, num_segments=32, sentence="the lighter I3D with non-local blocks"
+    ),
+    "i3d_gcn": Method(i3d_gcn, num_segments=32, sentence="I3D with a graph of the regions in its frames"),
+    "i3d_nl_gcn": Method(
+        i3d_nl_gcn,
+        num_segments=32,
+        sentence="I3D with non-local blocks, and a graph of the regions in its frames",
+    ),
+    "rtcn": Method(
+        rtcn,
+        sentence="the temporal convolution that equals TIN: one kernel for a group, of few free numbers (r-TCN)",
+    ),
+    "tcn": Method(tcn, sentence="a free temporal convolution in TIN's place, for comparison"),
 }

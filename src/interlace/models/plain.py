@@ -1,18 +1,25 @@
-"""A timm network as it is, with the weights of timm's hub if asked."""
+"""An image network as it is, timm's or one of ours, with its published weights if asked."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import timm
+import torch
+from timm.models import adapt_input_conv
 from torch import nn
 
+from interlace.models.bninception import BNInception
 from interlace.models.first_conv import adapt_first_conv
 from interlace.models.modality import Modality
+
+OWN_NETWORKS: dict[str, Callable[..., nn.Module]] = {"bninception": BNInception}
+"""Image networks of the papers that timm has not."""
 
 
 class WeightsError(ValueError):
@@ -20,33 +27,44 @@ class WeightsError(ValueError):
 
 
 def is_backbone(name: str) -> bool:
-    """Whether :func:`create_backbone` knows the name, e.g. resnet50 or timm's resnet50.a1_in1k."""
-    return bool(timm.is_model(name.partition(".")[0]))
+    """Whether :func:`create_backbone` knows the name, e.g. bninception, resnet50 or timm's resnet50.a1_in1k."""
+    return name in OWN_NETWORKS or bool(timm.is_model(name.partition(".")[0]))
 
 
 def create_backbone(
     name: str, *, pretrained: bool, in_chans: int, modality: Modality = "rgb", **timm_args: Any
 ) -> nn.Module:
-    """A timm network that ends in its pooled features (B*T, D).
+    """An image network that ends in its pooled features (B*T, D).
 
     Args:
-        name: timm's.
-        pretrained: with the weights of timm's hub.
+        name: timm's, or bninception.
+        pretrained: with the weights of timm's hub, or those published for BNInception.
         in_chans: color channels of a frame.
         modality: what the first convolution sees; made from that of the frames' colors.
-        timm_args: further arguments of timm's builder.
+        timm_args: further arguments of timm's builder; ours have none.
 
     Raises:
-        ValueError: timm cannot build the network with these arguments.
-        WeightsError: timm's weights cannot be fetched.
+        ValueError: the network cannot be built with these arguments.
+        WeightsError: the weights cannot be fetched.
+
+    Example:
+        >>> import torch
+        >>> from interlace.models.plain import create_backbone
+        >>> create_backbone("bninception", pretrained=False, in_chans=3)(torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 1024])
     """
     try:
-        if pretrained:
+        if name in OWN_NETWORKS:
+            network = OWN_NETWORKS[name](in_chans=in_chans, **timm_args)
+            if pretrained:
+                _load_published_weights(network, in_chans)
+        elif pretrained:
             network = _with_hub_weights(name, in_chans, timm_args)
         else:
             network = timm.create_model(name, num_classes=0, in_chans=in_chans, **timm_args)
     except TypeError as error:
-        raise ValueError(f"timm cannot build {name!r} with {timm_args}: {error}") from error
+        whose = "interlace" if name in OWN_NETWORKS else "timm"
+        raise ValueError(f"{whose} cannot build {name!r} with {timm_args}: {error}") from error
     adapt_first_conv(network, modality, in_chans)
     return network
 
@@ -69,6 +87,26 @@ def _with_hub_weights(name: str, in_chans: int, timm_args: dict[str, Any]) -> nn
         ) from error
     network.reset_classifier(0)  # type: ignore[operator]
     return network
+
+
+def _load_published_weights(network: nn.Module, in_chans: int) -> None:
+    """Those at the address that one of our networks names; torch keeps the file for the next time."""
+    config = pretrained_cfg(network)
+    try:
+        # The name of the file ends in the beginning of its hash.
+        published = torch.hub.load_state_dict_from_url(
+            config["url"], map_location="cpu", check_hash=True, weights_only=True
+        )
+        state = network.from_image_weights(published)  # type: ignore[operator]
+        first = f"{config['first_conv']}.weight"
+        state[first] = adapt_input_conv(in_chans, state[first])
+        network.load_state_dict(state)
+    except Exception as error:  # no connection, a damaged file, the weights of something else
+        raise WeightsError(
+            f"the weights of {config['architecture']!r} could not be fetched from {config['url']} "
+            f"({type(error).__name__}: {first_line(error)}); train from scratch with pretrained=False, or give a "
+            "file with pretrained=PATH"
+        ) from error
 
 
 def _cached_weights(name: str) -> Path:

@@ -7,10 +7,16 @@ from typing import Any, Literal
 
 from torch import nn
 
-from interlace.models.backbone import insert_before_blocks, insert_in_branches, largest_stage
+from interlace.models.backbone import (
+    insert_before_blocks,
+    insert_before_stage,
+    insert_in_branches,
+    largest_stage,
+)
 from interlace.models.modality import Modality
 from interlace.models.plain import create_backbone
-from interlace.temporal import TemporalShift
+from interlace.temporal import TemporalPool, TemporalShift
+from interlace.temporal.temporal_pool import pooled_segments
 
 
 def tsm(
@@ -54,11 +60,48 @@ def tsm(
     network = create_backbone(
         backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
     )
-    if every is None:
-        every = 2 if largest_stage(network) >= 23 else 1
+    every = _released_every(network) if every is None else every
     shift = partial(TemporalShift, num_segments=num_segments, fold_div=fold_div, mode=mode)
     if position == "in_place":
         insert_before_blocks(network, shift, every=every)
     else:
         insert_in_branches(network, shift, num_convs=num_convs, every=every)
     return network
+
+
+def tsm_tpool(
+    backbone: str,
+    *,
+    num_segments: int = 8,
+    fold_div: int = 8,
+    pretrained: bool = False,
+    in_chans: int = 3,
+    modality: Modality = "rgb",
+    **timm_args: Any,
+) -> nn.Module:
+    """TSM that halves the number of frames before its second stage (layer2 of a ResNet).
+
+    Its features are those of (T + 1) // 2 frames.
+
+    Example:
+        >>> import torch
+        >>> from interlace.models.tsm import tsm_tpool
+        >>> tsm_tpool("resnet18", num_segments=4)(torch.zeros(8, 3, 64, 64)).shape
+        torch.Size([4, 512])
+    """
+    network = create_backbone(
+        backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
+    )
+    every = _released_every(network)
+    shift = partial(TemporalShift, fold_div=fold_div)
+    first, others = slice(0, 1), slice(1, None)
+    insert_in_branches(network, partial(shift, num_segments=num_segments), every=every, stages=first)
+    halved = pooled_segments(num_segments)
+    insert_in_branches(network, partial(shift, num_segments=halved), every=every, stages=others)
+    insert_before_stage(network, TemporalPool(num_segments), stage=1)
+    return network
+
+
+def _released_every(network: nn.Module) -> int:
+    """Every second block in networks as deep as ResNet-101, as released."""
+    return 2 if largest_stage(network) >= 23 else 1

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from interlace.models import VideoModel
+from interlace.models.ensemble import Ensemble
 
 # Reordered float32 arithmetic moves the logits of ResNet-50 by 6e-7 of their size, bfloat16 by 0.005. Above these
 # bounds something is wrong with the network, not with the rounding.
@@ -97,9 +98,13 @@ def measure_agreement(
 
 
 def noise_clips(model: VideoModel, height: int, width: int) -> Float[Tensor, "B T C H W"]:
-    """Stand-ins for clips, the same every time: noise of the mean and deviation of preprocessed frames."""
+    """Stand-ins for clips, the same every time: noise of the mean and deviation of preprocessed frames.
+
+    An ensemble takes pixels in 0..1 and preprocesses them itself.
+    """
     shape = (NUM_CLIPS, model.num_segments, model.in_chans, height, width)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return 0.5 + noise / 4 if isinstance(model, Ensemble) else noise
 
 
 def _centered(logits: Tensor) -> Tensor:

@@ -74,7 +74,8 @@ class FusedConv2d(nn.Module):
         return out
 
     def add_to_(self, shortcut: Tensor, x: Tensor) -> Tensor:
-        """activation(shortcut + conv(x)), written over the shortcut."""
+        """activation(shortcut + conv(temporal(x))), written over the shortcut."""
+        x = x if self.temporal is None else self.temporal(x)
         name, _ = ACTIVATIONS[type(self.activation)]
         if not self._by_onednn(x) or name not in ("none", "relu"):
             return self.activation(shortcut.add_(F.conv2d(x, self.weight, self.bias, *self.settings)))

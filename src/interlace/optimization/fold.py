@@ -13,13 +13,16 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 
+Conv = nn.Conv2d | nn.Conv3d
+Norm = nn.BatchNorm2d | nn.BatchNorm3d
+
 
 @torch.no_grad()
 def fold_batch_norms(network: nn.Module) -> int:
     """Put every batch norm that follows a convolution into it; the network is changed. Returns how many.
 
-    A BatchNorm2d becomes an Identity, timm's BatchNormAct2d the activation it ends in. A batch norm that follows
-    something else stays.
+    A BatchNorm2d (or 3d, of a convolution over clips) becomes an Identity, timm's BatchNormAct2d the activation it
+    ends in. A batch norm that follows something else stays.
 
     Example:
         >>> import torch
@@ -35,15 +38,15 @@ def fold_batch_norms(network: nn.Module) -> int:
     return len(pairs)
 
 
-def _pairs(network: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.Module, str, nn.BatchNorm2d]]:
-    """(convolution, parent of the norm, its name there, the norm): timm writes them one after the other."""
+def _pairs(network: nn.Module) -> Iterator[tuple[Conv, nn.Module, str, Norm]]:
+    """(convolution, parent of the norm, its name there, the norm): timm and we write them one after the other."""
     for parent in network.modules():
         children = list(parent.named_children())
         for (_, before), (name, norm) in pairwise(children):
             conv = last_layer(before)
             if (
-                isinstance(conv, nn.Conv2d)
-                and isinstance(norm, nn.BatchNorm2d)
+                isinstance(conv, nn.Conv2d | nn.Conv3d)
+                and isinstance(norm, nn.BatchNorm2d if isinstance(conv, nn.Conv2d) else nn.BatchNorm3d)
                 and norm.running_mean is not None
                 and conv.out_channels == norm.num_features
             ):
@@ -57,13 +60,13 @@ def last_layer(module: nn.Module) -> nn.Module:
     return module
 
 
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+def _fold(conv: Conv, norm: Norm) -> None:
     mean, var = (_exact(norm, name) for name in ("running_mean", "running_var"))
     gamma = _exact(norm, "weight") if norm.affine else torch.ones_like(mean)
     beta = _exact(norm, "bias") if norm.affine else torch.zeros_like(mean)
     gain = gamma / torch.sqrt(var + norm.eps)
     bias = _exact(conv, "bias") if conv.bias is not None else torch.zeros_like(mean)
-    weight = _exact(conv, "weight") * gain[:, None, None, None]
+    weight = _exact(conv, "weight") * gain.reshape(-1, *[1] * (conv.weight.ndim - 1))
     dtype = conv.weight.dtype
     conv.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
     conv.bias = nn.Parameter((gain * (bias - mean) + beta).to(dtype), requires_grad=False)

@@ -11,6 +11,7 @@ from timm.models import regnet, resnet
 from torch import Tensor, nn
 
 from interlace.models.backbone import TemporalConv2d
+from interlace.models.regions import DetectorProposals
 from interlace.optimization.convolution import ACTIVATIONS, FusedConv2d
 from interlace.optimization.fold import last_layer
 
@@ -64,6 +65,8 @@ class ResidualBlock(nn.Module):
 def fuse(network: nn.Module) -> None:
     """Replace the convolutions of a network by fused ones, and the blocks that allow it; it is changed.
 
+    Those over clips stay, and those of a detector of regions, which is another network.
+
     Example:
         >>> from torch import nn
         >>> from interlace.optimization.fuse import fuse
@@ -73,8 +76,14 @@ def fuse(network: nn.Module) -> None:
         ['FusedConv2d', 'Identity']
     """
     activations = {conv: (parent, name) for conv, parent, name in _activated(network)}
+    others = {
+        part
+        for other in network.modules()
+        if isinstance(other, DetectorProposals)
+        for part in other.modules()
+    }
     for path, conv in list(network.named_modules()):
-        if not _is_plain(conv):
+        if not _is_plain(conv) or conv in others:
             continue
         activation: nn.Module = nn.Identity()
         if conv in activations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -10,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames
-from interlace.models import VideoClassifier
+from interlace.models import VideoClassifier, VideoModel
+from interlace.models.ensemble import Ensemble, Member
 from interlace.optimization.agreement import Agreement
 
 
@@ -18,19 +20,21 @@ class OptimizedModel(nn.Module):
     """An inference-only network; logits are float32 whatever it computes in.
 
     Attributes: ``dtype`` of the backbone, ``is_compiled``, ``agreement`` with the network it was made of (None if
-    that was not measured), and ``num_segments``, ``num_classes``, ``in_chans``, ``mean``, ``std`` as there.
+    that was not measured), and ``num_segments``, ``num_classes``, ``in_chans``, ``modality``, ``mean``, ``std`` as
+    there.
 
     Made by :func:`interlace.optimize`.
     """
 
-    def __init__(self, model: VideoClassifier, dtype: torch.dtype) -> None:
+    def __init__(self, model: VideoModel, dtype: torch.dtype) -> None:
         super().__init__()
         self.model = model
         self.dtype = dtype
         self.is_compiled = False
         self.agreement: Agreement | None = None
         self.num_segments, self.num_classes = model.num_segments, model.num_classes
-        self.in_chans, self.mean, self.std = model.in_chans, model.mean, model.std
+        self.in_chans, self.modality = model.in_chans, model.modality
+        self.mean, self.std = model.mean, model.std
         super().train(False)
 
     @torch.inference_mode()
@@ -41,13 +45,13 @@ class OptimizedModel(nn.Module):
             ValueError: the clip has another number of frames or channels than the network was built for.
         """
         with torch.autocast(clip.device.type, enabled=False), self._freezing():
-            features = self._features(self._in_channels_last(clip))
-            return self.model.forward_head(features.float())
+            return self._logits(self.model, clip)
 
     def compile_backbone(self) -> None:
-        """Have torch.compile write the backbone; it does so at the next call."""
+        """Have torch.compile write the backbones; it does so at the next call."""
         on_cpu = not next(self.model.parameters()).is_cuda
-        self.model.backbone.compile(dynamic=False if on_cpu else None)
+        for network in classifiers(self.model):
+            network.backbone.compile(dynamic=False if on_cpu else None)
         self.is_compiled = True
 
     def train(self, mode: bool = True) -> OptimizedModel:
@@ -68,15 +72,25 @@ class OptimizedModel(nn.Module):
         """What `print` shows."""
         return f"{self.dtype}{', compiled' if self.is_compiled else ''}"
 
+    def _logits(self, model: VideoModel, clip: Tensor) -> Tensor:
+        """The backbone in its dtype, what comes before and after in float32; each member of an ensemble likewise."""
+        if isinstance(model, Ensemble):
+            model.check_clip(clip)
+            members = cast(Iterable[Member], model.members)
+            return model.fuse([self._logits(member.model, member.own_clip(clip)) for member in members])
+        network = cast(VideoClassifier, model)
+        features = self._features(network, self._in_channels_last(clip))
+        return network.forward_head(features.float())
+
     def _in_channels_last(self, clip: Tensor) -> Tensor:
         frames = clip_to_frames(clip).to(self.dtype, memory_format=torch.channels_last)
         return frames.unflatten(0, clip.shape[:2])
 
-    def _features(self, clip: Tensor) -> Tensor:
+    def _features(self, network: VideoClassifier, clip: Tensor) -> Tensor:
         """On the CPU a compiled network sees one clip at a time: another batch size would be compiled for minutes."""
         if not self.is_compiled or clip.is_cuda:
-            return self.model.forward_features(clip)
-        return torch.cat([self.model.forward_features(part) for part in clip.split(1)])
+            return network.forward_features(clip)
+        return torch.cat([network.forward_features(part) for part in clip.split(1)])
 
     def _freezing(self) -> AbstractContextManager[Any]:
         """Lets inductor pack the weights, whenever it compiles for another size of frames."""
@@ -85,3 +99,16 @@ class OptimizedModel(nn.Module):
         from torch._inductor import config  # loaded by the compiler anyway, and only then
 
         return cast(AbstractContextManager[Any], config.patch(freezing=True))
+
+
+def classifiers(model: VideoModel) -> list[VideoClassifier]:
+    """The network, or those of an ensemble.
+
+    Example:
+        >>> import interlace
+        >>> from interlace.optimization.model import classifiers
+        >>> ensemble = interlace.create_model("tin_en_resnet18", num_classes=5, num_segments=6)
+        >>> [network.num_segments for network in classifiers(ensemble)]
+        [2, 4]
+    """
+    return [network for network in model.modules() if isinstance(network, VideoClassifier)]

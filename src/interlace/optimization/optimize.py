@@ -9,14 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from interlace.models import VideoClassifier, VideoModel
+from interlace.models import VideoModel
+from interlace.models.memory_format import to_channels_last
 from interlace.models.plain import pretrained_cfg
+from interlace.models.regions import DetectorProposals
 from interlace.optimization.agreement import LIMITS, measure_agreement, noise_clips
 from interlace.optimization.fold import fold_batch_norms
 from interlace.optimization.fuse import fuse
-from interlace.optimization.model import OptimizedModel
+from interlace.optimization.model import OptimizedModel, classifiers
 from interlace.optimization.processor import best_dtype, compiler_is_missing
 from interlace.temporal import TemporalInterlace, TemporalShift
+from interlace.temporal.temporal_conv import RegularizedTemporalConv
 
 
 def optimize(
@@ -29,7 +32,8 @@ def optimize(
 ) -> OptimizedModel:
     """A copy of a network for inference: batch norms folded, layers fused, channels-last, bfloat16 where it is fast.
 
-    The two small nets of TIN, the offsets and the classifier keep float32. The copy stays on the network's device.
+    The two small nets of TIN, the offsets, the classifier and a detector of regions keep float32. Of an ensemble
+    each member is made so. The copy stays on the network's device.
 
     Args:
         model: the network; it is not changed.
@@ -40,7 +44,7 @@ def optimize(
         verify: run both networks on the example and keep the result as ``.agreement``.
 
     Raises:
-        ValueError: the model is no VideoClassifier, the dtype is none of float32, bfloat16 and float16, or the copy
+        ValueError: the model is no VideoModel, the dtype is none of float32, bfloat16 and float16, or the copy
             in float32 does not agree with the network. Where one in lower precision does not, it is a warning.
 
     Example:
@@ -52,7 +56,7 @@ def optimize(
         >>> fast.agreement.relative_error < 0.1
         True
     """
-    if not isinstance(model, VideoClassifier):
+    if not isinstance(model, VideoModel):
         raise ValueError(
             f"a {type(model).__name__} cannot be optimized; give the network that create_model or load_checkpoint made"
         )
@@ -70,7 +74,7 @@ def optimize(
     if not (verify or wants_compiled):
         return fast
     if example is None:
-        height, width = pretrained_cfg(model.backbone)["input_size"][1:]
+        height, width = pretrained_cfg(classifiers(model)[0].backbone)["input_size"][1:]
         example = noise_clips(model, height, width)
     example = example.to(device, torch.float32)
     if wants_compiled:
@@ -85,20 +89,25 @@ def optimize(
     return fast
 
 
-def _converted(model: VideoClassifier, dtype: torch.dtype, *, with_fusion: bool) -> VideoClassifier:
+# What tells places from each other, offsets and boxes, wants more than the 8 bits of bfloat16.
+_PRECISE = (TemporalInterlace, TemporalShift, RegularizedTemporalConv, DetectorProposals)
+
+
+def _converted(model: VideoModel, dtype: torch.dtype, *, with_fusion: bool) -> VideoModel:
     """The copy: folded, fused, in channels-last and in its dtype."""
-    fast = copy.deepcopy(model).eval().requires_grad_(False)
-    fold_batch_norms(fast.backbone)
-    if with_fusion:
-        fuse(fast.backbone)
-    fast.float()
-    _to_dtype(fast.backbone, dtype)
-    return fast.to(memory_format=torch.channels_last)
+    fast = copy.deepcopy(model).eval().requires_grad_(False).float()
+    for network in classifiers(fast):
+        fold_batch_norms(network.backbone)
+        if with_fusion:
+            fuse(network.backbone)
+        _to_dtype(network.backbone, dtype)
+    to_channels_last(fast)
+    return fast
 
 
 def _to_dtype(module: nn.Module, dtype: torch.dtype) -> None:
-    """As module.to(dtype), but for the nets that compute offsets and weights."""
-    if isinstance(module, TemporalInterlace | TemporalShift):
+    """As module.to(dtype), but for what has to be precise."""
+    if isinstance(module, _PRECISE):
         return
     for child in module.children():
         _to_dtype(child, dtype)

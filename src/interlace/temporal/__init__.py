@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from interlace.temporal.consensus import AverageConsensus
 from interlace.temporal.interlace import TemporalInterlace, record_offsets
+from interlace.temporal.non_local import NonLocalBlock, NonLocalFrames
+from interlace.temporal.relation import RelationConsensus
 from interlace.temporal.shift import TemporalShift
+from interlace.temporal.temporal_pool import TemporalPool
 
-__all__ = ["AverageConsensus", "TemporalInterlace", "TemporalShift", "record_offsets"]
+__all__ = [
+    "AverageConsensus",
+    "NonLocalBlock",
+    "NonLocalFrames",
+    "RelationConsensus",
+    "TemporalInterlace",
+    "TemporalPool",
+    "TemporalShift",
+    "record_offsets",
+]

@@ -18,8 +18,9 @@ class AugmentConfig:
 
     crop: Literal["multi_scale", "resized", "center"] = "multi_scale"
     """multi_scale: the published corner crops; resized: random area and shape; center: no randomness."""
-    crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
-    """Sides of the multi-scale crop as a part of the frame's short side."""
+    crop_scales: tuple[float, ...] | None = None
+    """Sides of the multi-scale crop as a part of the frame's short side; by default [1, 0.875, 0.75, 0.66] for RGB,
+    the first three with flow or differences."""
     crop_area: tuple[float, float] = (0.3, 1.0)
     """Area of the resized crop as a part of the frame."""
     flip: bool = True
@@ -34,10 +35,12 @@ class AugmentConfig:
     """Beta parameter of cutmix between clips (the same box on every frame); 0 is off."""
 
     def __post_init__(self) -> None:
-        require(self, "augment.", "above 0 and up to 1", part, "crop_scales", "crop_area")
+        require(self, "augment.", "above 0 and up to 1", part, "crop_area")
         require(self, "augment.", "0 or more", not_negative, "color_jitter", "mixup", "cutmix")
-        if not self.crop_scales:
-            raise ValueError("augment.crop_scales=() must hold a number or more")
+        if self.crop_scales is not None:
+            require(self, "augment.", "above 0 and up to 1", part, "crop_scales")
+            if not self.crop_scales:
+                raise ValueError("augment.crop_scales=() must hold a number or more")
         if self.crop_area[0] > self.crop_area[1]:
             raise ValueError(f"augment.crop_area={self.crop_area}: the smaller number comes first")
 
@@ -176,6 +179,10 @@ class TrainConfig:
     """What to do with a video that cannot be read; skipped and damaged ones are counted and listed."""
     color: Literal["rgb", "gray"] = "rgb"
     """gray reads one channel and builds a network with one input channel."""
+    modality: Literal["auto", "rgb", "flow", "rgb_diff", "rgb_flow"] = "auto"
+    """What the network sees: auto is both for two-stream networks and RGB for all others."""
+    flow: Literal["dis", "dis_fast", "tvl1"] | Path = "dis"
+    """Method to compute optical flow with at every reading, or the folder that `interlace flow` has stored it in."""
 
     model: str = "tin_resnet50"
     """Network: METHOD_BACKBONE; see `interlace models`."""
@@ -186,8 +193,8 @@ class TrainConfig:
     dropout: float = 0.5
     """Dropout before the classifier."""
 
-    num_segments: int = 8
-    """Frames in a clip (T)."""
+    num_segments: int | None = None
+    """Frames in a clip (T); by default as many as the method was published with, mostly 8."""
     sampling: Literal["segment", "dense"] = "segment"
     """segment: one frame from each of T equal spans; dense: T frames frame_stride apart."""
     frame_stride: int = 8
@@ -215,7 +222,9 @@ class TrainConfig:
     trainer: TrainerConfig = TrainerConfig()
 
     def __post_init__(self) -> None:
-        require(self, "", "1 or more", at_least_one, "batch_size", "epochs", "num_segments")
+        require(self, "", "1 or more", at_least_one, "batch_size", "epochs")
+        if self.num_segments is not None:
+            require(self, "", "1 or more", at_least_one, "num_segments")
         require(self, "", "1 or more", at_least_one, "frame_stride")
         require(self, "", "16 or more", lambda number: number >= 16, "image_size")
         require(self, "", "above 0", lambda number: number > 0, "lr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import statistics
+from typing import Any
 
 from interlace.data import video
 from interlace.data.annotations import Annotations, Sample
@@ -26,23 +27,23 @@ def fingerprint(annotations: Annotations) -> str:
     return hashlib.sha256(repr((annotations.classes, told)).encode()).hexdigest()[:16]
 
 
-def median_seconds(annotations: Annotations, *, frame_template: str | None = None) -> float | None:
+def median_seconds(annotations: Annotations, **reading: Any) -> float | None:
     """Median length of the clips, from a few of them spread over the list; None if none can be read.
 
     It becomes the window that a long video is cut into at prediction, so that the network sees there what it
-    has learned from.
+    has learned from. ``reading``: arguments of :func:`interlace.data.video.open`.
     """
     step = max(1, len(annotations) // CLIPS_TO_MEASURE)
-    lengths = [_seconds(sample, frame_template) for sample in annotations.samples[::step]]
+    lengths = [_seconds(sample, reading) for sample in annotations.samples[::step]]
     known = [length for length in lengths if length]
     return round(statistics.median(known), 3) if known else None
 
 
-def _seconds(sample: Sample, frame_template: str | None) -> float | None:
+def _seconds(sample: Sample, reading: dict[str, Any]) -> float | None:
     if sample.start_seconds is not None and sample.end_seconds is not None:
         return sample.end_seconds - sample.start_seconds
     try:
-        with video.open(sample.path, on_error="skip", frame_template=frame_template) as reader:
+        with video.open(sample.path, on_error="skip", **reading) as reader:
             return float(reader.duration_seconds)
     except video.VideoError:
         return None  # training itself reports it

@@ -9,6 +9,11 @@ from typing import Any, Literal
 from timm.layers.grn import GlobalResponseNorm
 from torch import nn
 
+from interlace.models.classifier import VideoClassifier
+from interlace.models.first_conv import first_conv
+
+FIRST_OF_FLOW = 5.0
+"""Learning rate of the first convolution over optical flow, as a multiple: it begins with weights of colors."""
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, GlobalResponseNorm)
 
 
@@ -24,15 +29,17 @@ def parameter_groups(
 
     The rule follows from the module that owns the parameter, never from its place in the network:
 
-    ===================================== ==================================== ============
-    parameter                             learning rate                        weight decay
-    ===================================== ==================================== ============
-    weight of a convolution, linear layer lr                                   yes
-    bias of one                           bias_lr_factor * lr                  no
-    scale and shift of a norm, any vector lr                                   no
-    weight of ``model.heads()``           head_lr_factor * lr                  yes
-    bias of ``model.heads()``             head_lr_factor * bias_lr_factor * lr no
-    ===================================== ==================================== ============
+    ========================================== ==================================== ============
+    parameter                                  learning rate                        weight decay
+    ========================================== ==================================== ============
+    weight of a convolution, linear layer      lr                                   yes
+    bias of one                                bias_lr_factor * lr                  no
+    scale and shift of a norm, any vector      lr                                   no
+    weight of ``model.heads()``                head_lr_factor * lr                  yes
+    bias of ``model.heads()``                  head_lr_factor * bias_lr_factor * lr no
+    weight of the first convolution over flow  5 * lr                               yes
+    bias of it                                 5 * bias_lr_factor * lr              no
+    ========================================== ==================================== ============
 
     Source: TSN, ``get_optim_policies`` of the released code. The offset and weight nets of TIN are
     convolutions and linear layers there as well.
@@ -57,15 +64,20 @@ def parameter_groups(
         "norms": (1.0, 0.0),
         "head_weights": (head_lr_factor, weight_decay),
         "head_biases": (head_lr_factor * bias_lr_factor, 0.0),
+        "first_weights": (FIRST_OF_FLOW, weight_decay),
+        "first_biases": (FIRST_OF_FLOW * bias_lr_factor, 0.0),
     }
     members: dict[str, list[nn.Parameter]] = {name: [] for name in factors}
-    head = {parameter for part in getattr(model, "heads", list)() for parameter in part.parameters()}
+    place = dict.fromkeys(_first_of_flow(model), "first_")
+    place |= {
+        parameter: "head_" for part in getattr(model, "heads", list)() for parameter in part.parameters()
+    }
     seen = set()
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad and parameter not in seen:
                 seen.add(parameter)
-                members[_rule(module, name, parameter, in_head=parameter in head)].append(parameter)
+                members[_rule(module, name, parameter, place.get(parameter, ""))].append(parameter)
     return [
         {"name": name, "params": parameters, "lr": factors[name][0] * lr, "weight_decay": factors[name][1]}
         for name, parameters in members.items()
@@ -73,14 +85,21 @@ def parameter_groups(
     ]
 
 
-def _rule(module: nn.Module, name: str, parameter: nn.Parameter, *, in_head: bool) -> str:
+def _first_of_flow(model: nn.Module) -> list[nn.Parameter]:
+    """What belongs to the first convolution of each network over optical flow ("Flow 5/10" in the released TSN)."""
+    networks = [module for module in model.modules() if isinstance(module, VideoClassifier)]
+    firsts = [first_conv(network.backbone) for network in networks if network.modality == "flow"]
+    return [parameter for first in firsts for parameter in first.parameters(recurse=False)]
+
+
+def _rule(module: nn.Module, name: str, parameter: nn.Parameter, place: str) -> str:
     if isinstance(module, NORMS):
         return "norms"
     if name == "bias":
-        return "head_biases" if in_head else "biases"
+        return f"{place}biases"
     if parameter.ndim <= 1:  # a scale such as ConvNeXt's gamma
         return "norms"
-    return "head_weights" if in_head else "weights"
+    return f"{place}weights"
 
 
 def scaled_learning_rate(lr: float, clips_per_update: int, base_batch_size: int) -> float:

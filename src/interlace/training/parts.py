@@ -15,13 +15,19 @@ from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
 from interlace.data.annotations.read import find_file
 from interlace.data.cache import ClipCache
-from interlace.data.dataset import Sampling, TrainDataset, ViewDataset, collate
+from interlace.data.dataset import TrainDataset, ViewDataset, collate
 from interlace.data.epoch_sampler import balanced_weights
 from interlace.data.flip import FlipRule
-from interlace.data.sampling import DenseSampling, SegmentSampling
+from interlace.data.flow import FlowMethod
+from interlace.data.flow_folder import holds_flow, stored_flow, stored_method
+from interlace.data.joined import JoinedSampling
+from interlace.data.reader import VideoError
+from interlace.data.sampling import DenseSampling, Sampling, SegmentSampling
 from interlace.data.splits import clip_hashes
 from interlace.data.transforms import Preprocess, train_transform
 from interlace.data.workers import count_workers
+from interlace.modality import snippet_length
+from interlace.models.memory_format import to_channels_last
 from interlace.models.model import VideoModel
 from interlace.provenance import commit
 from interlace.training.config import TrainConfig
@@ -36,13 +42,13 @@ from interlace.training.run_folder import to_plain
 
 def network_arguments(config: TrainConfig, *, num_classes: int) -> dict[str, Any]:
     """What the network's builder is called with."""
-    return {
-        "num_classes": num_classes,
-        "num_segments": config.num_segments,
-        "dropout": config.dropout,
-        "in_chans": 1 if config.color == "gray" else 3,
-        **config.model_args,
-    }
+    arguments: dict[str, Any] = {"num_classes": num_classes, "dropout": config.dropout}
+    arguments["in_chans"] = 1 if config.color == "gray" else 3
+    if config.num_segments is not None:
+        arguments["num_segments"] = config.num_segments
+    if config.modality != "auto":
+        arguments["modality"] = config.modality
+    return arguments | config.model_args
 
 
 def make_module(config: TrainConfig, model: VideoModel, train_set: Annotations) -> ClassificationModule:
@@ -62,7 +68,7 @@ def make_module(config: TrainConfig, model: VideoModel, train_set: Annotations) 
         step_factor=optim.step_factor,
     )
     return ClassificationModule(
-        model.to(memory_format=torch.channels_last),
+        to_channels_last(model),
         preprocess=Preprocess(model.mean, model.std),
         loss=partial(
             classification_loss,
@@ -111,16 +117,24 @@ def clips_per_update(config: TrainConfig, num_clips: int) -> int:
 
 
 def make_data(
-    config: TrainConfig, train_set: Annotations, val_set: Annotations, flips: FlipRule, *, device: str
+    config: TrainConfig,
+    model: VideoModel,
+    train_set: Annotations,
+    val_set: Annotations,
+    flips: FlipRule,
+    *,
+    device: str,
 ) -> ClipData:
     """Training clips at random, validation clips by the protocol 1clip-center."""
-    augment, sampling = config.augment, make_sampling(config)
+    augment, sampling = config.augment, make_sampling(config, model)
     short_side = config.decode.short_side or None
     reading: dict[str, Any] = {
         "on_error": config.on_error,
         "color": config.color,
         "frame_template": config.frames,
         "cache": make_cache(config),
+        "modality": model.modality,
+        "flow": config.flow,
     }
     transform = train_transform(
         config.image_size,
@@ -129,6 +143,8 @@ def make_data(
         crop_area=augment.crop_area,
         color_jitter=augment.color_jitter,
         flip_map=flips.mapping if augment.flip and flips.allowed else None,
+        modality=model.modality,
+        color_channels=1 if config.color == "gray" else 3,
     )
     return ClipData(
         TrainDataset(
@@ -163,11 +179,16 @@ def sample_weights(train_set: Annotations) -> Float[Tensor, " num_samples"]:
     return balanced_weights([sample.labels for sample in train_set.samples], len(train_set.classes))
 
 
-def make_sampling(config: TrainConfig) -> Sampling:
-    """Which frames make up a clip."""
-    if config.sampling == "dense":
-        return DenseSampling(config.num_segments, config.frame_stride)
-    return SegmentSampling(config.num_segments)
+def make_sampling(config: TrainConfig, model: VideoModel) -> Sampling:
+    """Which frames make up a clip: those of each part, one part after the other."""
+    length = snippet_length(model.modality)
+    parts: list[Sampling] = [
+        DenseSampling(num_segments, config.frame_stride, length)
+        if config.sampling == "dense"
+        else SegmentSampling(num_segments, length)
+        for num_segments in model.segments
+    ]
+    return parts[0] if len(parts) == 1 else JoinedSampling(tuple(parts))
 
 
 def make_card(config: TrainConfig, model: VideoModel, train_set: Annotations, weights: str) -> ModelCard:
@@ -178,16 +199,22 @@ def make_card(config: TrainConfig, model: VideoModel, train_set: Annotations, we
         "std": list(model.std),
         "color": config.color,
         "frame_template": config.frames,
+        "modality": model.modality,
     }
+    method = flow_method(config, train_set)
+    if method is not None and model.modality in ("flow", "rgb_flow"):
+        preprocessing["flow"] = method
     return ModelCard(
         model=model.builder,
         model_args=to_plain(model.builder_args),
         labels=train_set.classes,
-        sampling=make_sampling(config).to_dict(),
+        sampling=make_sampling(config, model).to_dict(),
         preprocessing=preprocessing,
         multi_label=train_set.multi_label,
         protocol="1clip-center",
-        window_seconds=median_seconds(train_set, frame_template=config.frames),
+        window_seconds=median_seconds(
+            train_set, frame_template=config.frames, modality=model.modality, flow=config.flow
+        ),
         training={
             "data": str(config.data.resolve()),
             # What `interlace evaluate` needs to find the same validation clips again.
@@ -206,6 +233,17 @@ def make_card(config: TrainConfig, model: VideoModel, train_set: Annotations, we
             "commit": commit(),
         },
     )
+
+
+def flow_method(config: TrainConfig, train_set: Annotations) -> FlowMethod | None:
+    """How the flow that the network learns from was computed; None if others have extracted it."""
+    path = train_set.samples[0].path
+    if not isinstance(config.flow, Path):
+        return stored_method(path) if holds_flow(path) else config.flow
+    try:
+        return stored_method(stored_flow(config.flow, path))
+    except VideoError:
+        return None  # training itself reports it
 
 
 def _found(file: Path | None, root: Path) -> str | None:

@@ -67,7 +67,7 @@ def train(config: TrainConfig) -> Path:
         print_facts(config, train_set, val_set, flips, model, weights, device)
 
         module = make_module(config, model, train_set)
-        data = make_data(config, train_set, val_set, flips, device=device)
+        data = make_data(config, model, train_set, val_set, flips, device=device)
         card = make_card(config, model, train_set, weights)
         skipped = SkippedClips(config.output / "skipped.csv", train=train_set, val=val_set)
         saver = make_saver(config, card, train_set)
@@ -154,7 +154,11 @@ def print_facts(
         tell(f"note:       {note}")
     tell(f"mirroring:  {flips.reason if config.augment.flip else 'off'}")
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    size = f"{config.num_segments} frames of {config.image_size} x {config.image_size}"
+    frames = " + ".join(map(str, model.segments))
+    size = f"{frames} frames of {config.image_size} x {config.image_size}"
+    if model.modality != "rgb":
+        flow = f", flow: {config.flow}" if "flow" in model.modality else ""
+        tell(f"modality:   {model.modality}, {model.in_chans} channels{flow}")
     tell(f"network:    {config.model}, {millions:.1f} million parameters, {size}; initial weights: {weights}")
     real, base = clips_per_update(config, len(train_set)), config.optim.base_batch_size
     lr = scaled_learning_rate(config.lr, real, base)

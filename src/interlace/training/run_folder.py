@@ -48,7 +48,8 @@ def open_run_folder(config: TrainConfig, *, device: str) -> Path | None:
             raise ValueError(
                 f"{folder} holds a run already; go on with it by --resume true, or choose another --output"
             )
-        _require_same(yaml.safe_load(written.read_text()), settings, written)
+        defaults = to_plain(asdict(TrainConfig(data=config.data)))
+        _require_same(filled(yaml.safe_load(written.read_text()), defaults), settings, written)
     folder.mkdir(parents=True, exist_ok=True)
     resumes = checkpoint.exists()
     if not resumes:
@@ -72,6 +73,22 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_plain(part) for part in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def filled(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings with those that were not there when they were written.
+
+    Example:
+        >>> from interlace.training.run_folder import filled
+        >>> filled({"lr": 2, "optim": {}}, {"lr": 1, "optim": {"momentum": 0.9}, "flow": "dis"})
+        {'lr': 2, 'optim': {'momentum': 0.9}, 'flow': 'dis'}
+    """
+    return {
+        name: filled(settings.get(name, {}), default)
+        if isinstance(default, dict) and default
+        else settings.get(name, default)
+        for name, default in defaults.items()
+    } | {name: value for name, value in settings.items() if name not in defaults}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
