@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlace.cli import VERBS
+from interlace.cli import MODULES, VERBS
 from interlace.cli.parser import Parser
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ def test_the_commands_take_the_options_they_are_shown_with(
         raise ParsedError
 
     monkeypatch.setattr(Parser, "instantiate", stop)
-    module = __import__(f"interlace.cli.{verb}", fromlist=["run"])
+    module = __import__(f"interlace.cli.{MODULES.get(verb, verb)}", fromlist=["run"])
     with pytest.raises(ParsedError):
         module.run(arguments)
     assert parsed

@@ -70,6 +70,7 @@ import os, signal, sys
 from interlace.cli import main
 from interlace.data import flow_store
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 write = flow_store.write_flow
 
 def interrupted(reader, folder, **arguments):

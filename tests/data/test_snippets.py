@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from interlace.data import video
-from interlace.data.flow import NO_MOTION
+from interlace.data.flow import NO_MOTION, to_pixels
 from interlace.data.snippets import SNIPPET_SHORT_SIDE
 from interlace.modality import channels_of
 
@@ -82,3 +82,18 @@ def test_the_memory_format_is_that_of_decoded_frames(folder):
     for modality in ("rgb", "flow", "rgb_diff", "rgb_flow"):
         clip = read(folder, [3, 1], modality=modality)
         assert clip.permute(0, 2, 3, 1).is_contiguous()
+
+
+@pytest.mark.real_data
+def test_real_swipes_move_to_the_side_that_they_are_named_for(data_dir):
+    """In the pictures of this camera; sums over the pixels that move, up to the furthest point of the arm."""
+    sums = {}
+    for name, prefix in (("a01_swipe_left", "a1"), ("a02_swipe_right", "a2")):
+        path = data_dir / "utd_mhad_depth" / name / f"{prefix}_s1_t1.mp4"
+        with video.open_pictures(path, modality="flow") as reader:
+            flow = to_pixels(reader.frames_at(range(reader.num_frames - 1)).numpy())
+        moving = abs(flow).max(1) > 1
+        along_x = [float(flow[i, 0][moving[i]].sum()) for i in range(len(flow))]
+        carried = torch.tensor(along_x).cumsum(0)
+        sums[name] = float(carried[carried.abs().argmax()])
+    assert sums["a01_swipe_left"] < -5000 < 5000 < sums["a02_swipe_right"]

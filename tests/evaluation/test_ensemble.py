@@ -225,7 +225,7 @@ def test_colors_and_flow(tmp_path: Path, make_video: Callable[..., Path]) -> Non
     evaluate(paths, clip, weights=[1, 1.5], num_workers=0, output=tmp_path / "ab")
     evaluate([joined], clip, num_workers=0, output=tmp_path / "e")
     assert scores(tmp_path / "e") == pytest.approx(scores(tmp_path / "ab"), abs=1e-6)
-    with pytest.raises(ValueError, match="holds another evaluation .other views"):
+    with pytest.raises(ValueError, match=r"holds another evaluation .other views"):
         evaluate([joined], clip, num_workers=0, flow="dis", output=tmp_path / "e")
     report = evaluate([joined], clip, num_workers=0, flow="dis", output=tmp_path / "dis")
     assert report.details["views"] == {"num_clips": 1, "crops": "center", "flow": "dis"}

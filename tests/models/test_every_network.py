@@ -17,7 +17,7 @@ from interlace.models import list_models
 
 SCRIPT = Path(__file__).with_name("every_network.py")
 # Traces and differentiates as the default one does, and leaves the code to PyTorch's own kernels: a second where
-# inductor takes twenty. `python tests/models/every_network.py inductor $(interlace models)` goes all the way.
+# inductor takes twenty. `python tests/models/every_network.py inductor $(interlace models --names)` goes all the way.
 BACKEND = "aot_eager"
 PROCESSES = 2
 
@@ -40,30 +40,32 @@ def problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]
         process = subprocess.Popen(
             [sys.executable, str(SCRIPT), BACKEND, *mine],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             env=environment,
         )
-        processes.append(process)
-        threading.Thread(target=_collect, args=(process, mine, found), daemon=True).start()
+        collector = threading.Thread(target=_collect, args=(process, mine, found))
+        collector.start()
+        processes.append((process, collector))
     yield found
-    for process in processes:
+    for process, collector in processes:
         process.kill()
-        process.wait()
+        collector.join()
 
 
 def _collect(process: subprocess.Popen[str], names: list[str], found: dict[str, Future[str]]) -> None:
     """Hand on each line as it comes; what has none when the process has ended is a problem too."""
-    errors: list[str] = []
-    reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
-    reader.start()
-    for line in process.stdout:
-        result = json.loads(line)
-        found[result["name"]].set_result(result["problem"])
-    reader.join()
+    said = ""
+    with process:
+        for line in process.stdout:
+            if line.startswith("{"):
+                result = json.loads(line)
+                found[result["name"]].set_result(result["problem"])
+            else:
+                said += line
     for name in names:
         if not found[name].done():
-            found[name].set_result(f"the process ended with {process.wait()}: {errors[0][-2000:]}")
+            found[name].set_result(f"the process ended with {process.returncode}: {said[-2000:]}")
 
 
 @pytest.mark.parametrize("name", list_models())

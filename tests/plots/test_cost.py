@@ -20,7 +20,7 @@ def test_labels_cover_neither_each_other_nor_a_disc() -> None:
     circles = [(draw.uniform(150, 750), draw.uniform(100, 500), draw.uniform(4, 20)) for _ in range(20)]
     boxes = place_labels(circles, [(80.0, 12.0)] * len(circles), INSIDE)
     assert len(boxes) == len(circles)
-    shared = overlap(np.array(boxes), np.array(boxes), margin=0.0)
+    shared = overlap(np.array(boxes), np.array(boxes), margin=(0.0, 0.0))
     assert shared.diagonal() == pytest.approx(80 * 12)
     assert (shared - np.diag(shared.diagonal())).max() == 0
     for left, bottom, right, top in boxes:
@@ -37,7 +37,7 @@ def test_a_label_at_the_right_edge_goes_to_the_left() -> None:
 
 def test_two_networks_at_one_place_have_two_labels() -> None:
     first, second = place_labels([(400.0, 300.0, 9.0)] * 2, [(80.0, 12.0)] * 2, INSIDE)
-    assert overlap(np.array([first]), np.array([second]), margin=0.0) == 0
+    assert overlap(np.array([first]), np.array([second]), margin=(0.0, 0.0)) == 0
 
 
 def test_a_leader_begins_at_the_edge_of_the_disc() -> None:

@@ -16,7 +16,7 @@ from interlace.data.sampling import DenseSampling, SegmentSampling
 from interlace.data.transforms import SCALES, SCALES_OF_MOTION
 from interlace.evaluation import evaluate
 from interlace.inference import load
-from interlace.training.config import AugmentConfig, DecodeConfig
+from interlace.training.config import AugmentConfig, DecodeConfig, TrainerConfig
 from interlace.training.parts import make_data, make_sampling, network_arguments
 from interlace.training.run import read_annotations, train
 
@@ -43,7 +43,8 @@ def small(name, **arguments):
     ],
 )
 def test_from_videos_to_a_prediction(settings, clips, changes, modality, channels, capsys):
-    config = settings(epochs=1, **changes)
+    workers = TrainerConfig(num_workers=1 if modality == "flow" else 0, accelerator="cpu")
+    config = settings(epochs=1, trainer=workers, **changes)
     best = train(config)
     assert f"modality:   {modality}, {channels} channels" in capsys.readouterr().out
     model, card = load_checkpoint(best)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 
 from interlace.training.config import TrainConfig
@@ -33,3 +35,16 @@ def test_other_processes_write_nothing(tmp_path, monkeypatch):
 
 def test_plain_values():
     assert to_plain({"a": (Path("b/c"), None, True)}) == {"a": ["b/c", None, True]}
+
+
+def test_a_run_of_before_there_was_a_setting_goes_on(tmp_path):
+    config = TrainConfig(data=Path("clips"), output=tmp_path / "run", resume=True)
+    open_run_folder(config, device="cpu")
+    file = tmp_path / "run" / "config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    del settings["modality"], settings["flow"], settings["decode"]["cache"]
+    file.write_text(yaml.safe_dump(settings))
+    (tmp_path / "run" / "last.ckpt").touch()
+    assert open_run_folder(config, device="cpu") == tmp_path / "run" / "last.ckpt"
+    with pytest.raises(ValueError, match="modality was 'auto' and is 'flow' now"):
+        open_run_folder(replace(config, modality="flow"), device="cpu")

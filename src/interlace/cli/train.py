@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from interlace.cli.parser import Parser, explain, new_parser, with_switches, with_underscores
 from interlace.data.annotations import FORMATS
@@ -19,14 +20,15 @@ def run(arguments: list[str]) -> int:
     keep_freed_memory()
     best = train(config)
     model = shlex.quote(str(best))
-    print(f"\nevaluate: interlace evaluate {shlex.quote(str(config.data))} --model {model}")
+    flow = f" --flow {shlex.quote(str(config.flow))}" if isinstance(config.flow, Path) else ""
+    print(f"\nevaluate: interlace evaluate {shlex.quote(str(config.data))} --model {model}{flow}")
     print(f"predict:  interlace predict VIDEO --model {model}")
     return 0
 
 
 def read_config(arguments: list[str]) -> TrainConfig:
     """The run that a command line describes."""
-    parser = new_parser("train", "Train TSN, TSM or TIN on a folder of labelled clips.")
+    parser = new_parser("train", "Train a network on a folder of labelled clips.")
     parser.add_argument(
         "--recipe",
         type=str,

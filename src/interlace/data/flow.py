@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from torch.utils.data import get_worker_info
 
 from interlace.data.derived import DerivedVideo, Picture
 from interlace.data.pixels import to_gray
@@ -32,7 +31,7 @@ def optical_flow(
     """Where each pixel of a gray frame has gone in the next one: (x, y) in pixels, right and down are positive.
 
     ``dis``: dense inverse search, OpenCV's medium preset (fast: ``dis_fast``). ``tvl1``: TV-L1 as published with
-    TSN, a hundred times slower.
+    TSN, a hundred times slower. OpenCV is set to one thread, in this process from now on.
 
     Raises:
         ValueError: an unknown method, or OpenCV is not installed, or has no TV-L1.
@@ -58,8 +57,9 @@ def flow_algorithm(method: FlowMethod) -> Any:
         cv2 = import_module("cv2")  # heavy, and not everyone's
     except ImportError as error:
         raise ValueError(f"optical flow needs OpenCV ({error}): pip install 'interlace[flow]'") from error
-    if get_worker_info() is not None:
-        cv2.setNumThreads(1)  # here clips, not frames, are what runs in parallel
+    cv2.setNumThreads(
+        1
+    )  # of clips, not frames, many run at a time; and its threads hang in a forked data worker
     if method == "tvl1":
         if not hasattr(cv2, "optflow"):
             raise ValueError(
@@ -92,8 +92,8 @@ def to_pixels(pictures: UInt8[np.ndarray, "*size"]) -> Float32[np.ndarray, "*siz
     Example:
         >>> import numpy as np
         >>> from interlace.data.flow import to_pixels
-        >>> to_pixels(np.array([0, 128, 255], np.uint8)).round(2).tolist()
-        [-20.0, 0.08, 20.0]
+        >>> [f"{pixels:.2f}" for pixels in to_pixels(np.array([0, 128, 255], np.uint8))]
+        ['-20.00', '0.08', '20.00']
     """
     return (pictures.astype(np.float32) * (2 * BOUND / 255) - BOUND).astype(np.float32)
 

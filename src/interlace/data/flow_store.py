@@ -95,8 +95,6 @@ def store_flow(
         if not _is_done(path, place, settings)
     ]
     there = len(videos) - len(waiting)
-    if num_workers > 1:
-        import_module("cv2").setNumThreads(1)
     stop = threading.Event()
     failures: dict[Path, str] = {}
     pool = ThreadPoolExecutor(max(1, num_workers))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from interlace.models.backbone import insert_before_blocks, insert_in_branches
 from interlace.models.classifier import VideoClassifier
 from interlace.models.create import create_model, list_models, with_num_segments
+from interlace.models.ensemble import Ensemble
 from interlace.models.methods import BACKBONES
 from interlace.models.modality import MODALITIES, Modality
 from interlace.models.model import VideoModel
+from interlace.models.non_local import insert_non_local
 from interlace.models.plain import WeightsError
 from interlace.models.tin import tin
 from interlace.models.tsm import tsm
@@ -17,6 +19,7 @@ from interlace.models.weights import load_backbone_weights
 __all__ = [
     "BACKBONES",
     "MODALITIES",
+    "Ensemble",
     "Modality",
     "VideoClassifier",
     "VideoModel",
@@ -24,6 +27,7 @@ __all__ = [
     "create_model",
     "insert_before_blocks",
     "insert_in_branches",
+    "insert_non_local",
     "list_models",
     "load_backbone_weights",
     "tin",

@@ -16,8 +16,11 @@ Point = tuple[float, float]
 DISTANCES = (3, 10, 20, 32, 46, 62, 80, 100, 125, 150)
 DIRECTIONS = 24
 PASSES = 4
-MARGIN = 3.0
-"""Labels keep this far from each other."""
+MARGIN = (12.0, 3.0)
+"""Labels keep this far from each other, across and up; side by side they would read as one."""
+
+APART = 12.0
+"""And, if they can, this far from the discs of others."""
 
 
 def place_labels(circles: Sequence[Circle], sizes: Sequence[Point], inside: Box) -> list[Box]:
@@ -86,14 +89,19 @@ def _costs(
     covered = overlap(places, boxes).sum(1)
     covered += 20.0 * (overlap(points, boxes) > 0).sum(1).reshape(len(places), -1).sum(1)
     for x, y, radius in (*circles, own):
-        nearest = np.hypot(*(np.array([x, y]) - np.clip([x, y], places[:, :2], places[:, 2:])).T)
-        covered += 40.0 * np.maximum(0.0, radius + 1 - nearest)
+        covered += 40.0 * np.maximum(0.0, radius + 1 - _distances((x, y), places))
     for x, y, radius in circles:
         covered += 5.0 * (np.hypot(*(line - [x, y]).T) < radius).sum(0)
+        covered += 0.005 * np.maximum(0.0, radius + APART - _distances((x, y), places))
     left, bottom, right, top = places.T
     outside = np.stack([inside[0] - left, right - inside[2], inside[1] - bottom, top - inside[3]]).max(0)
     away = np.maximum(DISTANCES[0], np.hypot(*(end - start).T))  # nearer is no better
     return 1000 * (covered + 10 * np.maximum(0.0, outside)) + away + np.where(left >= own[0], 0, 4)
+
+
+def _distances(point: Point, boxes: np.ndarray) -> np.ndarray:
+    """From a point to each box."""
+    return np.hypot(*(np.array(point) - np.clip(point, boxes[:, :2], boxes[:, 2:])).T)
 
 
 def _leaders(circle: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,13 +113,13 @@ def _leaders(circle: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndar
     return middle + share[:, None] * (end - middle), end
 
 
-def overlap(boxes: np.ndarray, others: np.ndarray, margin: float = MARGIN) -> np.ndarray:
+def overlap(boxes: np.ndarray, others: np.ndarray, margin: Point = MARGIN) -> np.ndarray:
     """The area that each box (N, 4) shares with each other one (M, 4), if they keep less than a margin between them.
 
     Example:
         >>> import numpy as np
         >>> from interlace.plots.labels import overlap
-        >>> overlap(np.array([[0, 0, 10, 10]]), np.array([[20, 0, 30, 10], [8, 0, 30, 10]]), margin=0.0)
+        >>> overlap(np.array([[0, 0, 10, 10]]), np.array([[20, 0, 30, 10], [8, 0, 30, 10]]), margin=(0.0, 0.0))
         array([[ 0., 20.]])
     """
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])

@@ -7,15 +7,19 @@ from interlace.temporal.interlace import TemporalInterlace, record_offsets
 from interlace.temporal.non_local import NonLocalBlock, NonLocalFrames
 from interlace.temporal.relation import RelationConsensus
 from interlace.temporal.shift import TemporalShift
+from interlace.temporal.temporal_conv import RegularizedTemporalConv, TemporalConv, to_temporal_conv
 from interlace.temporal.temporal_pool import TemporalPool
 
 __all__ = [
     "AverageConsensus",
     "NonLocalBlock",
     "NonLocalFrames",
+    "RegularizedTemporalConv",
     "RelationConsensus",
+    "TemporalConv",
     "TemporalInterlace",
     "TemporalPool",
     "TemporalShift",
     "record_offsets",
+    "to_temporal_conv",
 ]

@@ -201,8 +201,7 @@ def make_card(config: TrainConfig, model: VideoModel, train_set: Annotations, we
         "frame_template": config.frames,
         "modality": model.modality,
     }
-    method = flow_method(config, train_set)
-    if method is not None and model.modality in ("flow", "rgb_flow"):
+    if model.modality in ("flow", "rgb_flow") and (method := flow_method(config, train_set)) is not None:
         preprocessing["flow"] = method
     return ModelCard(
         model=model.builder,

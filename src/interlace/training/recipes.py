@@ -49,6 +49,7 @@ def tin_something_v1() -> Overrides:
     """
     return {
         "model": "tin_resnet50",
+        "num_segments": 8,
         "epochs": 40,
         "lr": 0.02,
         "dropout": 0.8,
@@ -86,6 +87,7 @@ def tsm_kinetics400() -> Overrides:
     """TSM, the released code, Kinetics-400: 50 epochs, drops at 20 and 40, 128 clips, batch norm free."""
     return {
         "model": "tsm_resnet50",
+        "num_segments": 8,
         "epochs": 50,
         "lr": 0.02,
         "dropout": 0.5,
@@ -97,6 +99,7 @@ def tsm_something() -> Overrides:
     """TSM, the released code, Something-Something V1 and V2 from ImageNet weights: 64 clips, no mirroring."""
     return {
         "model": "tsm_resnet50",
+        "num_segments": 8,
         "epochs": 50,
         "lr": 0.01,
         "dropout": 0.5,
@@ -109,6 +112,7 @@ def tsm_ucf101_finetune() -> Overrides:
     """TSM, the released code: Kinetics weights tuned on UCF101, 64 clips, partial batch norm."""
     return {
         "model": "tsm_resnet50",
+        "num_segments": 8,
         "epochs": 25,
         "lr": 0.001,
         "dropout": 0.8,

@@ -1,0 +1,87 @@
+"""Networks that see motion, on decoded clips and on files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from interlace.checkpoints import ModelCard
+from interlace.data import video
+from interlace.inference import Recognizer
+from interlace.modality import channels_of
+from interlace.models import create_model
+
+
+def recognizer(modality: str, **arguments) -> Recognizer:
+    builder_args = {"num_classes": 3, "num_segments": 4, "modality": modality}
+    model = create_model("tsn_resnet10t", **builder_args)
+    torch.nn.init.normal_(model.head.weight, std=0.5)
+    card = ModelCard(
+        model="tsn_resnet10t",
+        model_args=builder_args,
+        labels=("wave", "clap", "turn"),
+        sampling={"name": "segment", "num_segments": 4, "snippet_length": 6},
+        preprocessing={
+            "image_size": 32,
+            "mean": list(model.mean),
+            "std": list(model.std),
+            "color": "rgb",
+            "modality": modality,
+        },
+    )
+    return Recognizer(model, card, device="cpu", **arguments)
+
+
+@pytest.mark.parametrize("modality", ["flow", "rgb_diff"])
+def test_a_decoded_clip_is_read_as_its_file(modality, make_video, tmp_path):
+    path = make_video(tmp_path / "a.mp4", num_frames=17)
+    network = recognizer(modality)
+    with video.open(path) as reader:
+        clip = reader.frames_at(range(17))
+    of_file, of_clip = network(path), network(clip)
+    assert dict(of_clip.top) == pytest.approx(dict(of_file.top), abs=1e-3)
+    assert network(clip.numpy()).top == of_clip.top
+    assert of_clip.path == "clip (17, 3, 48, 64)"
+    assert network(clip[:2]).notes == ("2 frames for 4 segments: frames are repeated",)
+
+
+def test_a_clip_of_other_channels_is_refused():
+    network = recognizer("flow")
+    with pytest.raises(ValueError, match=r"a clip is uint8 \(T, 3, H, W\) for this network"):
+        network(torch.zeros(9, 10, 32, 32, dtype=torch.uint8))
+
+
+def test_a_reader_that_was_opened_otherwise_is_refused(make_video, tmp_path):
+    network = recognizer("flow")
+    with video.open(make_video(tmp_path / "a.mp4")) as reader, pytest.raises(ValueError, match="3 channels"):
+        network(reader)
+
+
+def test_windows_see_their_own_snippets(make_video, tmp_path):
+    path = make_video(tmp_path / "a.mp4", num_frames=36, fps=12.0)
+    network = recognizer("flow")
+    windows = network.timeline(path, window_seconds=1.0, hop_seconds=0.5)
+    assert [window.start_seconds for window in windows] == [0.0, 0.5, 1.0, 1.5, 2.0]
+    seen = []
+    network.logits = lambda views: seen.append(views) or torch.zeros(len(views), 3, dtype=torch.float64)
+    network.timeline(path, window_seconds=1.0, hop_seconds=1.0)
+    assert seen[0].shape == (3, 4, channels_of("flow"), 32, 32)
+
+
+def test_the_method_of_the_training_is_the_default(tmp_path):
+    network = recognizer("flow")
+    assert (network.modality, network.flow) == ("flow", "dis")
+    card = replace(network.card, preprocessing={**network.card.preprocessing, "flow": "tvl1"})
+    assert Recognizer(network.model, card, device="cpu").flow == "tvl1"
+    assert Recognizer(network.model, card, device="cpu", flow="dis_fast").flow == "dis_fast"
+    assert Recognizer(network.model, card, device="cpu", flow=Path("flow")).flow == Path("flow")
+
+
+def test_a_card_of_old_is_of_frames():
+    network = recognizer("flow")
+    preprocessing = {key: value for key, value in network.card.preprocessing.items() if key != "modality"}
+    old = Recognizer(network.model, replace(network.card, preprocessing=preprocessing), device="cpu")
+    assert old.modality == "rgb"
