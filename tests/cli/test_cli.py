@@ -419,7 +419,7 @@ def test_check_says_with_its_status_whether_training_would_fail(clips: Path, tmp
 
 def test_models_lists_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--names", "t?n_resnet50"]) == 0
-    assert capsys.readouterr().out.split() == ["tsn_resnet50", "tin_resnet50", "trn_resnet50"]
+    assert capsys.readouterr().out.split() == ["tsn_resnet50", "tin_resnet50", "trn_resnet50", "tcn_resnet50"]
     assert main(["models", "nothing*"]) == 1
 
 

@@ -62,6 +62,12 @@ def test_offset_and_weight_nets_have_the_rules_of_convolutions_and_linear_layers
     assert {name: len(members) for name, members in groups.items()} == {"weights": 4, "biases": 4}
 
 
+def test_relations_learn_at_the_rate_of_all_else():
+    with torch.device("meta"):
+        groups = grouped(interlace.create_model("trn_resnet18", num_classes=5, num_segments=4))
+    assert set(groups) == {"weights", "biases", "norms"}
+
+
 def test_factors():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     model.new = nn.Linear(4, 5)

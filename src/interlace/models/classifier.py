@@ -82,8 +82,9 @@ class VideoClassifier(VideoModel):
         return self.consensus(self.head(self.dropout(features)))
 
     def heads(self) -> list[nn.Module]:
-        """The classifier; and the consensus, where it learns (relations)."""
-        return [self.head, self.consensus]
+        """The linear classifier; none where relations follow it, which were published without a rate of their own."""
+        has_relations = any(True for _ in self.consensus.parameters())
+        return [] if has_relations else [self.head]
 
 
 def linear_head(num_features: int, num_outputs: int) -> nn.Linear:

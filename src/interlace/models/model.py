@@ -59,7 +59,7 @@ class VideoModel(nn.Module):
 
     @abstractmethod
     def heads(self) -> list[nn.Module]:
-        """The layers that depend on the classes; all others may come from another task."""
+        """The linear classifiers, which start near zero: training may give them a higher rate (TSN)."""
 
     def check_clip(self, clip: Float[Tensor, "B T C H W"]) -> None:
         """ValueError if the clip has another number of frames or channels than the network was built for."""

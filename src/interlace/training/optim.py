@@ -42,10 +42,11 @@ def parameter_groups(
     ========================================== ==================================== ============
 
     Source: TSN, ``get_optim_policies`` of the released code. The offset and weight nets of TIN are
-    convolutions and linear layers there as well.
+    convolutions and linear layers there as well. TRN's classifier and relations have no factor, as released:
+    with one of 5 they did not learn (LOG.md).
 
     Args:
-        model: a network; a :class:`interlace.models.VideoModel` says which of its layers are new.
+        model: a network; a :class:`interlace.models.VideoModel` says which of its layers are its head.
         lr: learning rate, already scaled to the batch.
         weight_decay: decay of the weights.
         bias_lr_factor: learning rate of biases as a multiple.
