@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +14,28 @@ from jaxtyping import install_import_hook
 install_import_hook("interlace", "beartype.beartype")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+EVERY_NETWORK = "test_every_network.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for the process beside the tests comes last."""
+    items.sort(key=lambda item: item.path.name == EVERY_NETWORK)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
+    """What is wrong with each of the networks that the chosen tests are about."""
+    chosen = [item for item in request.session.items if item.path.name == EVERY_NETWORK]
+    file = Path(__file__).parent / "models" / "beside.py"
+    spec = importlib.util.spec_from_file_location("beside", file)
+    assert spec is not None
+    assert spec.loader is not None
+    beside = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(beside)
+    with beside.problems_of([item.callspec.params["name"] for item in chosen]) as found:
+        yield found
 
 
 def _shared(name: str) -> Path:

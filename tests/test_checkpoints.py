@@ -204,8 +204,8 @@ def test_an_absent_file(tmp_path):
         ({"format": 99, "version": "7.0"}, r"written by interlace 7\.0 in format 99.*update"),
         ({"model": "xyz_resnet18", "version": "0.0.9"}, r"cannot build its network.*0\.0\.9.*xyz_resnet18"),
         ({"model": "tsn_resnet18"}, "cannot build its network"),
-        ({"labels": ["one"]}, "header is not complete .*1 labels"),
-        ({"unknown": 1}, "header is not complete .*unknown"),
+        ({"labels": ["one"]}, "header is not complete.*1 labels"),
+        ({"unknown": 1}, "not of this version: it was written by interlace .*unknown"),
     ],
 )
 def test_headers_that_do_not_fit(tmp_path, changes, message):
@@ -213,6 +213,35 @@ def test_headers_that_do_not_fit(tmp_path, changes, message):
     path = rewrite(save_checkpoint(tmp_path / "m.safetensors", model, card), **changes)
     with pytest.raises(CheckpointError, match=f"(?s){message}"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", "one"),
+        ("format", None),
+        ("model", None),
+        ("model_args", [1]),
+        ("labels", "ab"),
+        ("sampling", None),
+        ("preprocessing", 3),
+        ("training", "x"),
+    ],
+)
+def test_values_of_another_kind(tmp_path, name, value):
+    card = {
+        "format": 1,
+        "version": "0.1.0",
+        "model": "tsn_resnet18",
+        "model_args": {"num_classes": 2},
+        "labels": ["push", "pull"],
+        "sampling": {"name": "segment", "num_segments": 4},
+        "preprocessing": {},
+    }
+    save_file({"w": torch.zeros(3)}, tmp_path / "m.safetensors", metadata={"interlace": json.dumps(card)})
+    assert read_card(tmp_path / "m.safetensors").num_segments == 4
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: its header is damaged"):
+        read_card(rewrite(tmp_path / "m.safetensors", **{name: value}))
 
 
 @pytest.mark.parametrize("header", ["{", "[]", "{}", "null", "3"])

@@ -35,6 +35,13 @@ HEADER = "interlace"
 FORMAT = 1
 """Raised when an older version of this package could no longer read what a newer one writes."""
 
+KINDS: dict[str, type] = {
+    "model": str,
+    **dict.fromkeys(("model_args", "sampling", "preprocessing", "metrics", "training"), dict),
+    "labels": list,
+}
+"""What JSON must hold in some places of the card."""
+
 
 class CheckpointError(ValueError):
     """A file that is not a whole checkpoint of ours. The message names it."""
@@ -212,7 +219,7 @@ def _read_card(path: Path, metadata: Mapping[str, str] | None) -> ModelCard:
         )
     try:
         values = json.loads(header)
-        version, written_format = values["version"], values.pop("format")
+        version, written_format = values["version"], int(values.pop("format"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: its header is damaged ({error}); copy or download it again"
@@ -222,7 +229,15 @@ def _read_card(path: Path, metadata: Mapping[str, str] | None) -> ModelCard:
             f"{path}: written by interlace {version} in format {written_format}; this is "
             f"{interlace.__version__}, which reads up to {FORMAT}; update with `pip install -U interlace`"
         )
+    wrong = [name for name, kind in KINDS.items() if not isinstance(values.get(name, kind()), kind)]
+    if wrong:
+        raise CheckpointError(
+            f"{path}: its header is damaged ({wrong[0]} is {values[wrong[0]]!r}); copy or download it again"
+        )
     try:
         return ModelCard(**{**values, "labels": tuple(values["labels"])})
     except (TypeError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: its header is not complete ({error})") from error
+        raise CheckpointError(
+            f"{path}: its header is not complete, or not of this version: it was written by interlace {version}, "
+            f"this is {interlace.__version__} ({error})"
+        ) from error

@@ -249,3 +249,16 @@ with torch.no_grad():
     torch.testing.assert_close(compiled(clip), model(clip), atol=1e-4, rtol=1e-4)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_deviation_of_zero():
+    with pytest.raises(ValueError, match=r"std=\(0.2, 0, 0.2\): preprocessing divides by it"):
+        create_model("tsn_resnet18", num_classes=3, std=[0.2, 0, 0.2])
+
+
+def test_a_free_temporal_convolution_takes_clips_of_any_length():
+    model = create_model("tcn_resnet18", num_classes=3, num_segments=4)
+    longer = with_num_segments(model, 6)
+    old, new = (one.backbone.layer1[0].conv1.temporal for one in (model, longer))
+    assert torch.equal(new.kernel, old.kernel)
+    assert (old.num_segments, new.num_segments) == (4, 6)

@@ -176,3 +176,8 @@ def test_channels_last_and_optimized_it_says_the_same():
         wanted = model(clip)
         model.to(memory_format=torch.channels_last)
         torch.testing.assert_close(model(clip), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_one_block_behind_a_place():
+    with pytest.raises(ValueError, match=r"places=\['layer2.0', 'layer2.0'\]: a block is named twice"):
+        create_model("tsn_nl_resnet18", num_classes=3, places=["layer2.0", "layer2.0"])

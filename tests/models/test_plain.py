@@ -90,3 +90,10 @@ def test_arguments_of_timm_are_none_of_ours():
         create_backbone("bninception", pretrained=False, in_chans=3, pad_type="same")
     with pytest.raises(ValueError, match="timm cannot build 'resnet18'"):
         create_backbone("resnet18", pretrained=False, in_chans=3, no_such_argument=1)
+
+
+@pytest.mark.parametrize("argument", [{"drop_rate": 0.5}, {"global_pool": "max"}])
+@pytest.mark.parametrize("method", ["i3d", "eco_lite", "eco"])
+def test_what_is_meant_for_a_head_that_is_not_used(method, argument):
+    with pytest.raises(ValueError, match="are for timm's own head, which is not used here"):
+        create_model(f"{method}_resnet18", num_classes=3, num_segments=4, **argument)

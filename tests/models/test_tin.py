@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from interlace.models import create_model
 from interlace.models.tin import fitting_divisor
 
 
@@ -18,3 +19,10 @@ from interlace.models.tin import fitting_divisor
 )
 def test_the_next_divisor_whose_fold_divides(channels, shift_div, groups, divisor):
     assert fitting_divisor(channels, shift_div, groups) == divisor
+
+
+@pytest.mark.parametrize("arguments", [{"shift_div": 0}, {"num_groups": 0}, {"num_groups": -1}])
+@pytest.mark.parametrize("method", ["tin", "rtcn"])
+def test_no_groups_and_no_divisor(method, arguments):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        create_model(f"{method}_resnet18", num_classes=3, **arguments)

@@ -136,3 +136,24 @@ def test_in_a_branch_or_beside_the_block():
     assert sum(isinstance(m, TemporalConv2d) for m in model.modules()) == 16
     model = built("tsm_in_place_resnet18")
     assert list(dict(model.backbone.layer3.named_children())) == ["temporal0", "0", "temporal1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("tsm_resnet18", {"every": 0}, "every=0; it is 1 for every block"),
+        ("tsm_resnet18", {"every": -1}, "every=-1; it is 1 for every block"),
+        ("tsm_in_place_resnet18", {"every": -1}, "every=-1; it is 1 for every block"),
+        ("tsm_tpool_resnet18", {"every": 0}, "every=0; it is 1 for every block"),
+        ("tsm_resnet18", {"num_convs": 0}, "num_convs=0; the branches of resnet18 have 1 to 2 convolutions"),
+        ("tsm_two_conv_convnext_atto", {}, "num_convs=2; the branches of convnext_atto have 1 to 1"),
+        (
+            "tsm_in_place_resnet18",
+            {"num_convs": 2},
+            "num_convs=2, but in place the shift stands before whole",
+        ),
+    ],
+)
+def test_places_that_the_network_does_not_have(name, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        built(name, **arguments)

@@ -225,3 +225,17 @@ def test_real_mobilenet_weights(weights_dir):
         .conv_pw.temporal.fold
         == 4
     )
+
+
+def test_an_ensemble_of_other_channels(tmp_path):
+    source = create_model("tsn_resnet18", num_classes=3, num_segments=2)
+    path = tmp_path / "ensemble.safetensors"
+    save_file({f"members.{i}.model.{k}": v.clone() for i in (0, 1) for k, v in source.state_dict().items()}
+              | {f"members.{i}.{k}": torch.ones(3, 1, 1) for i in (0, 1) for k in ("mean", "std")}, path)  # fmt: skip
+    same = create_model("tsm_en_resnet18", num_classes=3, num_segments=3, pretrained=path)
+    assert [member.mean.flatten().tolist() for member in same.members] == [[1.0, 1.0, 1.0]] * 2
+    message = (
+        r"ensemble.safetensors: a network of its ensemble sees 3 channels; tsn_resnet18 in its place sees 10"
+    )
+    with pytest.raises(WeightsError, match=message):
+        create_model("two_stream_tsn_resnet18", num_classes=3, num_segments=2, pretrained=path)

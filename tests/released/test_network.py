@@ -208,3 +208,49 @@ def test_dense_sampling_spreads_over_64_frames(authors, tmp_path):
     assert not any("labels" in sentence for sentence in imported.assumed)
     # One clip of a video stands in its middle: (100 - 64) / 2.
     assert interlace.load(imported.path, device="cpu").sampling.test_indices(100)[0][:3] == [18, 22, 26]
+
+
+def non_local_behind(state, places, *, subsampled):
+    """The authors' names of a block of 1x1x1 convolutions; a max pool makes `g.0` and `phi.0` of `g` and `phi`."""
+    for place in places:
+        block, channels = f"base_model.{place}.nl", len(state[f"base_model.{place}.bn2.weight"])
+        state = {
+            key.replace(f"base_model.{place}.", f"base_model.{place}.block."): value
+            for key, value in state.items()
+        }
+        pooled = ".0" if place in subsampled else ""
+        for layer, out in ((f"g{pooled}", 1), (f"phi{pooled}", 1), ("theta", 1), ("W.0", 2)):
+            inner, outer = channels * out // 2, channels // out
+            state[f"{block}.{layer}.weight"] = torch.randn(inner, outer, 1, 1, 1) / outer**0.5
+            state[f"{block}.{layer}.bias"] = torch.randn(inner)
+        for leaf in ("weight", "bias", "running_mean", "running_var"):
+            state[f"{block}.W.1.{leaf}"] = torch.rand(channels)
+    return state
+
+
+def test_non_local_blocks_that_look_at_every_position(authors, tmp_path):
+    places = ["layer2.0", "layer3.1"]
+    state = non_local_behind(authors.plain("resnet18"), places, subsampled=[])
+    imported, model = written(state, tmp_path)
+    assert imported.card.model_args["places"] == places
+    assert imported.card.model_args["subsample"] is False
+    assert [model.backbone.layer2.non_local0.subsample, model.backbone.layer3.non_local1.subsample] == [
+        False
+    ] * 2
+    phi = state["base_model.layer3.1.nl.phi.weight"]
+    assert torch.equal(model.backbone.layer3.non_local1.phi.weight, phi.flatten(2))
+
+
+def test_non_local_blocks_of_two_kinds(authors):
+    state = non_local_behind(authors.plain("resnet18"), ["layer2.0", "layer3.1"], subsampled=["layer3.1"])
+    with pytest.raises(ValueError, match=r"some subsample what they look at \(layer3.1\) and others do not"):
+        found(state)
+
+
+def test_every_second_block_behind_a_temporal_pool(authors, tmp_path):
+    state = authors.shifted(authors.plain("resnet18"), every=2)
+    state = {name.replace("layer2.", "layer2.net."): value for name, value in state.items()}
+    imported, model = written(state, tmp_path)
+    assert (imported.card.model, imported.card.model_args["every"]) == ("tsm_tpool_resnet18", 2)
+    assert hasattr(model.backbone.layer2[1].conv1, "temporal")  # the pool stands at 0
+    assert not hasattr(model.backbone.layer2[2].conv1, "temporal")

@@ -209,3 +209,11 @@ def test_the_parts_compile_as_one_graph_and_can_be_exported():
     """In a process of its own: the shape check of the test run cannot be traced."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-W", "ignore", "-c", COMPILE_AND_EXPORT], check=True, env=environment)
+
+
+@pytest.mark.parametrize("widths", [{"num_features": 0}, {"hidden": 0}])
+def test_relations_of_nothing(widths):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        RelationConsensus(
+            **{"num_features": 8, "num_classes": 3, "num_segments": 4, "scales": (2,), **widths}
+        )

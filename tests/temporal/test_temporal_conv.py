@@ -229,7 +229,7 @@ def test_one_frame_is_left_where_it_is():
     [
         (lambda: RegularizedTemporalConv(24), "fold of 6 .* 4 groups"),
         (lambda: RegularizedTemporalConv(8, num_groups=4), "fold of 2 .* 8 groups"),
-        (lambda: TemporalConv(3), "3 channels // shift_div=4"),
+        (lambda: TemporalConv(3), r"fold of 0 channels \(3 // shift_div=4\)"),
         (lambda: TemporalConv(16, offset_range=1.0, initial_offset=-1.5), "-1.5 must lie within"),
     ],
 )
@@ -263,3 +263,15 @@ for module in (RegularizedTemporalConv(16, 4), TemporalConv(16, 4)):
     torch.testing.assert_close(compiled(frames), module(frames))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("offset", [float("nan"), float("inf")])
+def test_an_initial_offset_is_a_number_of_frames(offset):
+    with pytest.raises(ValueError, match="must be a finite number of frames"):
+        RegularizedTemporalConv(16, initial_offset=offset)
+
+
+@pytest.mark.parametrize("module", [RegularizedTemporalConv, TemporalConv, TemporalInterlace])
+def test_a_fold_needs_a_divisor(module):
+    with pytest.raises(ValueError, match=r"shift_div=0 and [14] groups of channels; both must be at least 1"):
+        module(16, shift_div=0)

@@ -6,8 +6,11 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
+from interlace.models import create_model
 from interlace.training.config import TrainConfig
+from interlace.training.parts import clips_per_update, network_arguments
 from interlace.training.recipes import RECIPES, apply_recipe, recipe_overrides
 
 # name: (lr, batch, epochs, weight decay, dropout, clip, batch norm, schedule, drops, warm-up, flip)
@@ -24,6 +27,13 @@ PUBLISHED = {
     "tsn_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (20, 40), 0.0, True),
     "mmaction2_tsm_kinetics400": (0.02, 128, 50, 1e-4, 0.5, 20.0, "train", "steps", (25, 45), 5.0, True),
     "mmaction2_tsm_something_v2": (0.02, 128, 50, 5e-4, 0.5, 20.0, "train", "steps", (25, 45), 5.0, True),
+    "trn_something": (0.001, 128, 120, 5e-4, 0.8, 20.0, "partial", "steps", (50, 100), 0.0, True),
+    "mmaction2_trn_something": (0.002, 128, 50, 5e-4, 0.8, 20.0, "partial", "steps", (30, 45), 0.0, True),
+    "tsn_ucf101": (0.001, 128, 80, 5e-4, 0.8, 20.0, "partial", "steps", (30, 60), 0.0, True),
+    "tsn_ucf101_flow": (0.001, 128, 340, 5e-4, 0.7, 20.0, "partial", "steps", (190, 300), 0.0, True),
+    "tsn_ucf101_rgb_diff": (0.001, 128, 180, 5e-4, 0.8, 40.0, "partial", "steps", (80, 160), 0.0, True),
+    "eco_lite_ucf101": (0.001, 64, 40, 5e-4, 0.3, 50.0, "train", "cosine", (), 0.0, True),
+    "eco_ucf101": (0.001, 64, 40, 5e-4, 0.0, 50.0, "train", "cosine", (), 0.0, True),
 }
 
 # name: (segments, Nesterov, factor of biases, factor of the head, start of the warm-up, model_args), if not usual
@@ -31,6 +41,11 @@ DETAILS = {
     "tin_paper": (8, False, 2.0, 5.0, 0.1, {"offset_range": 4.0, "initial_offset": 1.0}),
     "x_temporal_tin": (8, True, 1.0, 1.0, 0.1, {}),
     "tsn_kinetics400": (5, False, 2.0, 5.0, 0.1, {}),
+    "tsn_ucf101": (3, False, 2.0, 1.0, 0.1, {}),
+    "tsn_ucf101_flow": (3, False, 2.0, 1.0, 0.1, {}),
+    "tsn_ucf101_rgb_diff": (7, False, 2.0, 1.0, 0.1, {}),
+    "eco_lite_ucf101": (16, True, 2.0, 1.0, 0.1, {}),
+    "eco_ucf101": (16, True, 2.0, 1.0, 0.1, {}),
 }
 
 
@@ -77,6 +92,16 @@ def test_only_fields_that_exist(name):
         if is_dataclass(part := getattr(config, key)):
             assert set(value) <= {field.name for field in fields(part)}
     assert RECIPES[name].__doc__
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_network_can_be_built_and_sees_what_the_recipe_says(name):
+    config = apply_recipe(TrainConfig(data=Path("clips")), name)
+    with torch.device("meta"):
+        model = create_model(config.model, **network_arguments(config, num_classes=3))
+    assert model.num_segments == config.num_segments or config.num_segments is None
+    assert model.modality == {"tsn_ucf101_flow": "flow", "tsn_ucf101_rgb_diff": "rgb_diff"}.get(name, "rgb")
+    assert clips_per_update(config, 10_000) == config.batch_size * (4 if name.startswith("eco") else 1)
 
 
 def test_all_but_the_default_are_published():

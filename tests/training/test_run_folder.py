@@ -48,3 +48,21 @@ def test_a_run_of_before_there_was_a_setting_goes_on(tmp_path):
     assert open_run_folder(config, device="cpu") == tmp_path / "run" / "last.ckpt"
     with pytest.raises(ValueError, match="modality was 'auto' and is 'flow' now"):
         open_run_folder(replace(config, modality="flow"), device="cpu")
+
+
+@pytest.mark.parametrize("name", ["tin_resnet18", "tsm_resnet50"])
+def test_a_run_of_when_the_numbers_were_written_goes_on(tmp_path, name):
+    """Both were numbers before they could be left to the network."""
+    config = TrainConfig(data=Path("clips"), output=tmp_path / "run", model=name, resume=True)
+    open_run_folder(config, device="cpu")
+    file = tmp_path / "run" / "config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    assert (settings["num_segments"], settings["augment"]["crop_scales"]) == (None, None)
+    settings["num_segments"], settings["augment"]["crop_scales"] = 8, [1.0, 0.875, 0.75, 0.66]
+    file.write_text(yaml.safe_dump(settings))
+    (tmp_path / "run" / "last.ckpt").touch()
+    assert open_run_folder(config, device="cpu") == tmp_path / "run" / "last.ckpt"
+    with pytest.raises(ValueError, match="num_segments was 8 and is 16 now"):
+        open_run_folder(replace(config, num_segments=16), device="cpu")
+    with pytest.raises(ValueError, match="crop_scales was"):
+        open_run_folder(replace(config, modality="flow"), device="cpu")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from interlace import __version__
 
 VERBS = {
-    "train": "train TSN, TSM or TIN on a folder of labelled clips",
+    "train": "train a network on a folder of labelled clips",
     "evaluate": "score checkpoints by one of the field's protocols",
     "ensemble": "make one checkpoint out of several, whose scores are the mean of theirs",
     "predict": "say what happens in files, folders or globs of videos",

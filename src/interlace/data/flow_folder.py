@@ -76,6 +76,8 @@ class FlowFolder(VideoReader):
 
     def _take_times(self, about: dict[str, Any]) -> None:
         times = about.get("pts_seconds", [])
+        if len(times) == 1:  # its one field, without motion, leads to no other frame
+            self.num_frames = 1
         if len(times) != self.num_frames:
             self.notes.append(f"flow without timestamps: taken as {FRAMES_PER_SECOND:g} a second")
             times = [i / FRAMES_PER_SECOND for i in range(self.num_frames)]

@@ -33,11 +33,14 @@ class FlowSettings:
     method: FlowMethod = "dis"
     short_side: int = SNIPPET_SHORT_SIDE
     """Larger frames are reduced to it; motion is counted in their pixels."""
-    bound: float = BOUND
 
     def __post_init__(self) -> None:
         if self.short_side < 1:
             raise ValueError(f"short_side={self.short_side} leaves no pixel; 256 is usual")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``flow.json`` tells of them, and of the bytes."""
+        return {**asdict(self), "bound": BOUND}
 
 
 class StoppedError(Exception):
@@ -170,7 +173,7 @@ def _about(
     path: Path, reader: VideoReader, settings: FlowSettings, root: Path, size: tuple[int, int]
 ) -> dict[str, Any]:
     return {
-        **asdict(settings),
+        **settings.to_dict(),
         "height": size[0],
         "width": size[1],
         "source": {
@@ -195,8 +198,8 @@ def _is_done(path: Path, place: Path, settings: FlowSettings) -> bool:
         if holds_flow(place):
             raise ValueError(f"{place} holds flow that was not written by interlace; choose another --output")
         return False
-    told = {name: about.get(name) for name in asdict(settings)}
-    if told != asdict(settings):
+    told = {name: about.get(name) for name in settings.to_dict()}
+    if told != settings.to_dict():
         raise ValueError(f"{place} holds flow of other settings ({told}); choose another --output")
     is_same: bool = about["source"]["bytes"] == (path.stat().st_size if path.is_file() else None)
     return is_same

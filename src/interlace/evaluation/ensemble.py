@@ -24,7 +24,8 @@ def join_checkpoints(
     """An ensemble of checkpoints, and the card to save it with.
 
     Each network keeps its frames, its channels and its normalisation; those that choose the same frames share them.
-    Scores are those of an evaluation of the checkpoints together, where that averages the same (``average``).
+    Scores are those of an evaluation of the checkpoints together, where that averages the same (``average``) and frames
+    have a short side of at most 256 pixels: larger ones are reduced before motion is joined with color.
 
     Args:
         paths: the checkpoints; ensembles may be among them.

@@ -16,13 +16,13 @@ from interlace.data import video as video_files
 from interlace.data.decoded_clip import DecodedClip
 from interlace.data.flow import FlowMethod
 from interlace.data.mirror import mirror_of
-from interlace.data.sampling import sampling_from_dict
+from interlace.data.sampling import sampling_from_dict, snippet_starts
 from interlace.data.transforms import Preprocess
 from interlace.data.video import VideoReader
 from interlace.data.views import Crops, spatial_views
 from interlace.devices import choose_device
 from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
-from interlace.modality import Modality
+from interlace.modality import Modality, snippet_length
 from interlace.models.model import VideoModel
 from interlace.optimization import OptimizedModel, noise_clips
 from interlace.optimization import optimize as optimized
@@ -134,7 +134,7 @@ class Recognizer:
             probabilities = self.probabilities(logits).mean(0)
 
         notes = () if isinstance(video, torch.Tensor | np.ndarray) else tuple(video.notes)
-        notes += short_note(num_frames, self.sampling.num_segments)
+        notes += short_note(num_frames, max(self._lengths), snippet_length(self.modality))
         return Prediction(path=name, top=self.best(probabilities, top_k), notes=notes)
 
     def open(self, path: str | Path) -> VideoReader:
@@ -152,6 +152,11 @@ class Recognizer:
     def _color(self) -> Literal["rgb", "gray"]:
         color: Literal["rgb", "gray"] = self.card.preprocessing.get("color", "rgb")
         return color
+
+    @property
+    def _lengths(self) -> list[int]:
+        """Frames of a clip, of each part that is chosen for itself."""
+        return [part["num_segments"] for part in self.card.sampling.get("parts", [self.card.sampling])]
 
     @torch.inference_mode()
     def logits(self, views: UInt8[Tensor, "V T C H W"]) -> Float[Tensor, "V K"]:
@@ -321,9 +326,11 @@ def check_clip(clip: Tensor | np.ndarray, in_chans: int) -> UInt8[Tensor, "T C H
     return clip
 
 
-def short_note(num_frames: int, num_segments: int) -> tuple[str, ...]:
-    """What to say of a video with fewer frames than segments."""
-    if num_frames >= num_segments:
+def short_note(num_frames: int, num_segments: int, length: int = 1) -> tuple[str, ...]:
+    """What to say of a video with fewer frames than segments, or of which fewer snippets of ``length`` frames begin."""
+    if snippet_starts(num_frames, length) >= num_segments:
         return ()
     frames = "1 frame" if num_frames == 1 else f"{num_frames} frames"
+    if num_frames >= num_segments:
+        return (f"{frames} for {num_segments} snippets of {length}: snippets are repeated",)
     return (f"{frames} for {num_segments} segments: frames are repeated",)

@@ -111,8 +111,15 @@ def insert_in_branches(
         stages: of which stages, e.g. slice(1, None) for all but the first.
 
     Raises:
-        ValueError: the network has no block that is known here.
+        ValueError: the network has no block that is known here, none of them has so many convolutions, or a number
+            is below 1.
     """
+    _check_every(every)
+    longest = max(len(_BRANCHES[type(b)]) for stage in stages_of(backbone) for b in stage.blocks.values())
+    if not 1 <= num_convs <= longest:
+        raise ValueError(
+            f"num_convs={num_convs}; the branches of {_architecture(backbone)} have 1 to {longest} convolutions"
+        )
     for stage in stages_of(backbone)[stages]:
         for block in list(stage.blocks.values())[::every]:
             for name in _BRANCHES[type(block)][:num_convs]:
@@ -124,8 +131,10 @@ def insert_before_blocks(backbone: nn.Module, temporal: TemporalPart, *, every: 
     """Put a temporal module before whole blocks ("in place"), so that the identity path is mixed too.
 
     Raises:
-        ValueError: the network has no block that is known here, or its stages are not plain sequences.
+        ValueError: the network has no block that is known here, its stages are not plain sequences, or `every`
+            is below 1.
     """
+    _check_every(every)
     for stage in stages_of(backbone):
         for name, block in list(stage.blocks.items())[::every]:
             channels = _conv(block, _BRANCHES[type(block)][0]).in_channels
@@ -159,8 +168,12 @@ def insert_after_blocks(
         name: of the new modules; behind block "4" stands "{name}4".
 
     Raises:
-        ValueError: there is no block of that name, or it is not part of a plain sequence.
+        ValueError: there is no block of that name, it is named twice, or it is not part of a plain sequence.
     """
+    if len(set(places)) < len(places):
+        raise ValueError(
+            f"places={list(places)}: a block is named twice; one {name} module stands behind each"
+        )
     for place in places:
         stage, _, block = place.rpartition(".")
         try:
@@ -194,8 +207,8 @@ def stages_of(backbone: nn.Module) -> list[Stage]:
             stages.append(Stage(name, module, blocks))
     if not stages:
         raise ValueError(
-            f"timm's {pretrained_cfg(backbone)['architecture']} has no residual blocks that a temporal "
-            f"module can go into; supported are {SUPPORTED}"
+            f"{_architecture(backbone)} has no residual blocks that a temporal module can go into; "
+            f"supported are {SUPPORTED}"
         )
     return stages
 
@@ -217,6 +230,15 @@ def _insert(
         stage.add_module(child_name, child)
         if child_name == after:
             stage.add_module(name, part)
+
+
+def _architecture(backbone: nn.Module) -> str:
+    return str(pretrained_cfg(backbone)["architecture"])
+
+
+def _check_every(every: int) -> None:
+    if every < 1:
+        raise ValueError(f"every={every}; it is 1 for every block, 2 for every second one, and so on")
 
 
 def _out_channels(block: nn.Module) -> int:

@@ -125,6 +125,8 @@ def _classifier(
         raise ValueError(
             f"mean={mean} and std={std} need {channels} values each, for {modality} and in_chans={in_chans}"
         )
+    if not all(value > 0 for value in std):
+        raise ValueError(f"std={std}: preprocessing divides by it, so every value must be above 0")
     return VideoClassifier(
         network,
         head=head,
@@ -200,8 +202,8 @@ def with_num_segments(model: VideoModel, num_segments: int) -> VideoModel:
     accuracy. An ensemble changes all its parts in proportion.
 
     Raises:
-        ValueError: weights for another number of frames cannot be made of these (relations, free temporal
-            convolutions), or the parts of an ensemble would not be whole.
+        ValueError: weights for another number of frames cannot be made of these (relations), or the parts of an
+            ensemble would not be whole.
 
     Example:
         >>> import torch, interlace

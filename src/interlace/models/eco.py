@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from interlace.layout import frames_to_clip
 from interlace.models.eco_frames import NUM_MAPS, frame_network
-from interlace.models.modality import Modality
 from interlace.models.plain import create_backbone, pretrained_cfg
 from interlace.models.resnet3d_head import ResNet3dHead
 from interlace.temporal import AverageConsensus
@@ -74,20 +73,20 @@ class ECO(nn.Module):
         return {key for key in self.state_dict() if not key.startswith("frames.network.")}
 
 
-def eco_lite(
-    backbone: str,
-    *,
-    num_segments: int = 16,
-    pretrained: bool = False,
-    in_chans: int = 3,
-    modality: Modality = "rgb",
-    **timm_args: Any,
-) -> nn.Module:
+def eco_lite(backbone: str, *, num_segments: int = 16, **arguments: Any) -> ECO:
     """ECO Lite.
 
     With ``pretrained`` the image network has its image weights. The 3-D network starts from scratch; as published
     it starts from a 3-D ResNet-18 trained on Kinetics. Published, too: all batch norms learn
     (``optim.batch_norm=train``).
+
+    Args:
+        backbone: bninception, or timm's name of a ResNet.
+        num_segments: frames in a clip (T).
+        arguments: pretrained, in_chans, modality and timm's, see :func:`interlace.models.plain.create_backbone`.
+
+    Raises:
+        ValueError: fewer than 4 frames, or another kind of network.
 
     Example:
         >>> import torch
@@ -95,21 +94,10 @@ def eco_lite(
         >>> eco_lite("bninception", num_segments=4)(torch.zeros(8, 3, 64, 64)).shape
         torch.Size([2, 512])
     """
-    network = create_backbone(
-        backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
-    )
-    return ECO(network, num_segments=num_segments, full=False)
+    return ECO(create_backbone(backbone, **arguments), num_segments=num_segments, full=False)
 
 
-def eco(
-    backbone: str,
-    *,
-    num_segments: int = 16,
-    pretrained: bool = False,
-    in_chans: int = 3,
-    modality: Modality = "rgb",
-    **timm_args: Any,
-) -> nn.Module:
+def eco(backbone: str, *, num_segments: int = 16, **arguments: Any) -> ECO:
     """ECO Full: :func:`eco_lite` and, beside it, the rest of the image network.
 
     Example:
@@ -118,10 +106,7 @@ def eco(
         >>> eco("resnet18", num_segments=4)(torch.zeros(8, 3, 64, 64)).shape
         torch.Size([2, 1024])
     """
-    network = create_backbone(
-        backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
-    )
-    return ECO(network, num_segments=num_segments, full=True)
+    return ECO(create_backbone(backbone, **arguments), num_segments=num_segments, full=True)
 
 
 def xavier_head(

@@ -10,7 +10,7 @@ from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
 from interlace.models.bninception import BNInception, conv_norm
-from interlace.models.plain import pretrained_cfg
+from interlace.models.plain import check_plain_head, pretrained_cfg
 
 NUM_MAPS = 96
 
@@ -79,6 +79,7 @@ class ResNetFrames(FrameNetwork):
     network: ResNet
 
     def __init__(self, network: ResNet, *, full: bool) -> None:
+        check_plain_head(network)
         super().__init__(network, full=full)
         self.num_features = int(network.head_hidden_size) if full else 0
         self.reduce = conv_norm(cast(int, network.feature_info[2]["num_chs"]), NUM_MAPS, 1)
@@ -102,7 +103,7 @@ def frame_network(network: nn.Module, *, full: bool) -> BNInceptionFrames | ResN
     """The 2-D half of an image network.
 
     Raises:
-        ValueError: it is neither BNInception nor a ResNet.
+        ValueError: it is neither BNInception nor a ResNet, or has a head of its own.
     """
     if isinstance(network, BNInception):
         return BNInceptionFrames(network, full=full)

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from interlace.layout import frames_to_clip
 from interlace.models.inflate import SUPPORTED, inflate, inflate_weight
-from interlace.models.modality import Modality
 from interlace.models.non_local import insert_non_local
-from interlace.models.plain import create_backbone, pretrained_cfg
+from interlace.models.plain import check_plain_head, create_backbone, pretrained_cfg
 from interlace.temporal import NonLocalBlock
 from interlace.temporal.non_local import Similarity
 
@@ -59,13 +58,14 @@ class I3D(nn.Module):
         form: strides.
 
     Raises:
-        ValueError: the network is not a ResNet, or has layers that have no 3-D form here.
+        ValueError: the network is not a ResNet, has layers that have no 3-D form here, or a head of its own.
     """
 
     def __init__(self, network: nn.Module, *, num_segments: int, form: Form) -> None:
         super().__init__()
         if not isinstance(network, resnet.ResNet):
             raise ValueError(f"a {type(network).__name__} cannot become an I3D; supported are {SUPPORTED}")
+        check_plain_head(network)
         self.pretrained_cfg = pretrained_cfg(network)
         self.head_hidden_size = int(network.head_hidden_size)
         self.num_segments = num_segments
@@ -133,7 +133,7 @@ def i3d(backbone: str, *, num_segments: int = 32, **arguments: Any) -> I3D:
         >>> network.forward_features(torch.zeros(8, 3, 64, 64)).shape
         torch.Size([2, 512, 2, 4, 4])
     """
-    return I3D(image_network(backbone, **arguments), num_segments=num_segments, form=OF_THE_TABLES)
+    return I3D(create_backbone(backbone, **arguments), num_segments=num_segments, form=OF_THE_TABLES)
 
 
 def i3d_light(backbone: str, *, num_segments: int = 32, **arguments: Any) -> I3D:
@@ -148,7 +148,7 @@ def i3d_light(backbone: str, *, num_segments: int = 32, **arguments: Any) -> I3D
         >>> i3d_light("resnet18", num_segments=16).forward_features(torch.zeros(32, 3, 64, 64)).shape
         torch.Size([2, 512, 2, 2, 2])
     """
-    return I3D(image_network(backbone, **arguments), num_segments=num_segments, form=LIGHT)
+    return I3D(create_backbone(backbone, **arguments), num_segments=num_segments, form=LIGHT)
 
 
 def i3d_nl(backbone: str, *, similarity: Similarity = "embedded_gaussian", **arguments: Any) -> I3D:
@@ -193,18 +193,6 @@ def insert_five_non_local(network: Network, similarity: Similarity) -> Network:
         places += [f"{stage}.{block}" for block in range(every - 1, num_blocks, every)[:wanted]]
     insert_non_local(network, partial(NonLocalBlock, similarity=similarity), places)
     return network
-
-
-def image_network(
-    backbone: str,
-    *,
-    pretrained: bool = False,
-    in_chans: int = 3,
-    modality: Modality = "rgb",
-    **timm_args: Any,
-) -> nn.Module:
-    """The 2-D network to inflate."""
-    return create_backbone(backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args)
 
 
 def _inflated_convs(network: nn.Module) -> Iterator[str]:

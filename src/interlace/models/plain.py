@@ -32,7 +32,12 @@ def is_backbone(name: str) -> bool:
 
 
 def create_backbone(
-    name: str, *, pretrained: bool, in_chans: int, modality: Modality = "rgb", **timm_args: Any
+    name: str,
+    *,
+    pretrained: bool = False,
+    in_chans: int = 3,
+    modality: Modality = "rgb",
+    **timm_args: Any,
 ) -> nn.Module:
     """An image network that ends in its pooled features (B*T, D).
 
@@ -50,7 +55,7 @@ def create_backbone(
     Example:
         >>> import torch
         >>> from interlace.models.plain import create_backbone
-        >>> create_backbone("bninception", pretrained=False, in_chans=3)(torch.zeros(2, 3, 64, 64)).shape
+        >>> create_backbone("bninception")(torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2, 1024])
     """
     try:
@@ -132,6 +137,20 @@ def _hub_is_reachable() -> bool:
     except OSError:
         return bool(getproxies())
     return True
+
+
+def check_plain_head(network: nn.Module) -> None:
+    """For who takes a ResNet apart and pools by itself: nothing that was asked of timm's head may get lost.
+
+    Raises:
+        ValueError: the network drops features, or pools other than by the mean.
+    """
+    drop_rate, pool = network.drop_rate, network.global_pool.pool_type  # type: ignore[union-attr]
+    if drop_rate or pool != "avg":
+        raise ValueError(
+            f"drop_rate={drop_rate} and global_pool={pool!r} are for timm's own head, which is not used here; leave "
+            "them out (dropout=... drops features before the classifier)"
+        )
 
 
 def pretrained_cfg(network: nn.Module) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from interlace.layout import clip_to_frames, frames_to_clip
-from interlace.models.i3d import I3D, OF_THE_TABLES, Form, image_network, insert_five_non_local
+from interlace.models.i3d import I3D, OF_THE_TABLES, Form, insert_five_non_local
 from interlace.models.modality import Modality
-from interlace.models.plain import pretrained_cfg
+from interlace.models.plain import create_backbone, pretrained_cfg
 from interlace.models.regions import DetectorProposals, GridProposals
 from interlace.temporal.graph import RegionGraph
 from interlace.temporal.non_local import Similarity
@@ -162,7 +162,7 @@ def i3d_gcn(
         >>> network(torch.zeros(8, 3, 64, 64), boxes).shape
         torch.Size([2, 1024])
     """
-    network = image_network(
+    network = create_backbone(
         backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **arguments
     )
     part = _proposals(proposals, num_boxes, network, in_chans=in_chans, modality=modality)

@@ -60,6 +60,12 @@ def tin(
 
 
 def fitting_divisor(channels: int, shift_div: int, groups: int) -> int:
-    """The smallest divisor >= shift_div whose fold divides into the groups; shift_div if there is none."""
+    """The smallest divisor >= shift_div whose fold divides into the groups; shift_div if there is none.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+    if shift_div < 1 or groups < 1:
+        raise ValueError(f"shift_div={shift_div} and {groups} groups of channels; both must be at least 1")
     larger = range(shift_div, channels // groups + 1)
     return next((divisor for divisor in larger if channels // divisor % groups == 0), shift_div)

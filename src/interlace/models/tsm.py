@@ -49,6 +49,9 @@ def tsm(
         modality: what the frames hold.
         timm_args: further arguments of timm's builder.
 
+    Raises:
+        ValueError: an unknown position or mode, a number that the network has no place for, or `num_convs` in place.
+
     Example:
         >>> import torch
         >>> from interlace.models import tsm
@@ -57,6 +60,10 @@ def tsm(
     """
     if position not in ("residual", "in_place"):
         raise ValueError(f"position {position!r} is unknown; it is 'residual' or 'in_place'")
+    if position == "in_place" and num_convs != 1:
+        raise ValueError(
+            f"num_convs={num_convs}, but in place the shift stands before whole blocks, not before convolutions"
+        )
     network = create_backbone(
         backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
     )
@@ -74,6 +81,7 @@ def tsm_tpool(
     *,
     num_segments: int = 8,
     fold_div: int = 8,
+    every: int | None = None,
     pretrained: bool = False,
     in_chans: int = 3,
     modality: Modality = "rgb",
@@ -81,7 +89,7 @@ def tsm_tpool(
 ) -> nn.Module:
     """TSM that halves the number of frames before its second stage (layer2 of a ResNet).
 
-    Its features are those of (T + 1) // 2 frames.
+    Its features are those of (T + 1) // 2 frames; the arguments are those of :func:`tsm`.
 
     Example:
         >>> import torch
@@ -92,7 +100,7 @@ def tsm_tpool(
     network = create_backbone(
         backbone, pretrained=pretrained, in_chans=in_chans, modality=modality, **timm_args
     )
-    every = _released_every(network)
+    every = _released_every(network) if every is None else every
     shift = partial(TemporalShift, fold_div=fold_div)
     first, others = slice(0, 1), slice(1, None)
     insert_in_branches(network, partial(shift, num_segments=num_segments), every=every, stages=first)

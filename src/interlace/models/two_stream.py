@@ -50,8 +50,8 @@ def two_stream(
 
     Example:
         >>> import interlace
-        >>> model = interlace.create_model("two_stream_tsn_resnet18", num_classes=5)  # doctest: +SKIP
-        >>> model.modality, model.in_chans  # doctest: +SKIP
+        >>> model = interlace.create_model("two_stream_tsn_resnet18", num_classes=5)
+        >>> model.modality, model.in_chans
         ('rgb_flow', 13)
     """
     if modality != "rgb_flow":

@@ -69,10 +69,20 @@ def _load_members(model: Ensemble, state: dict[str, Tensor], num_members: int, p
     for number, network in enumerate(model.networks):
         prefix = f"members.{number}."
         own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-        model.members[number].load_state_dict(
-            {name: own.pop(name) for name in ("mean", "std") if name in own}, strict=False
-        )
+        for name in ("mean", "std"):
+            _load_normalisation(getattr(model.members[number], name), own.pop(name, None), network, path)
         _load(network, {key.removeprefix("model."): value for key, value in own.items()}, path)
+
+
+def _load_normalisation(own: Tensor, in_file: Tensor | None, network: VideoModel, path: Path) -> None:
+    if in_file is None:
+        return
+    if in_file.shape != own.shape:
+        raise WeightsError(
+            f"{path}: a network of its ensemble sees {len(in_file)} channels; {network.builder} in its place sees "
+            f"{network.in_chans} ({network.modality})"
+        )
+    own.copy_(in_file)
 
 
 def _load_classifier(model: VideoClassifier, state: dict[str, Tensor], path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -109,11 +109,21 @@ def _spacing(method: str, state: Mapping[str, Tensor], marks: Marks) -> dict[str
 
 
 def _non_local(state: Mapping[str, Tensor], marks: Marks) -> dict[str, Any]:
-    places = {re.sub(r"^backbone\.(\w+)\.non_local(\d+)\..*", r"\1.\2", name) for name in marks["non_local"]}
-    if not marks.get("subsample"):
-        raise ValueError("its non-local blocks do not subsample what they look at, unlike ours")
+    places = _places(marks["non_local"])
+    subsampled = _places(marks.get("subsample", ()))
+    if subsampled not in (set(), places):
+        raise ValueError(
+            f"of its non-local blocks some subsample what they look at ({', '.join(sorted(subsampled))}) and others "
+            "do not; ours all do, or none"
+        )
     similarity = similarity_of(state)
     return {
         "places": sorted(places),
+        **({} if subsampled else {"subsample": False}),
         **({} if similarity == "embedded_gaussian" else {"similarity": similarity}),
     }
+
+
+def _places(names: Iterable[str]) -> set[str]:
+    """Blocks behind which non-local ones stand, by our names of their weights."""
+    return {re.sub(r"^backbone\.(\w+)\.non_local(\d+)\..*", r"\1.\2", name) for name in names}

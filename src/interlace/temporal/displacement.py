@@ -18,6 +18,30 @@ class Displacement(NamedTuple):
     fold: int
 
 
+def fold_of(channels: int, shift_div: int, num_groups: int = 1) -> int:
+    """Channels that are moved along time: channels // shift_div, the first ones, in groups.
+
+    Raises:
+        ValueError: a number below 1, or a fold that is empty or does not divide into the groups.
+
+    Example:
+        >>> from interlace.temporal.displacement import fold_of
+        >>> fold_of(64, shift_div=4, num_groups=4)
+        16
+    """
+    if shift_div < 1 or num_groups < 1:
+        raise ValueError(
+            f"shift_div={shift_div} and {num_groups} groups of channels; both must be at least 1"
+        )
+    fold = channels // shift_div
+    if fold < num_groups or fold % num_groups:
+        raise ValueError(
+            f"the fold of {fold} channels ({channels} // shift_div={shift_div}) does not divide into {num_groups} "
+            "groups; choose a shift_div with which it does"
+        )
+    return fold
+
+
 class Displacing(Protocol):
     """A temporal module whose output is its displaced input.
 

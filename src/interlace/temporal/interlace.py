@@ -17,7 +17,7 @@ from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.ops import interlace
 from interlace.ops.nets import displaced, has_fused_nets
 from interlace.ops.pool import describe
-from interlace.temporal.displacement import Displacement, has_hooks
+from interlace.temporal.displacement import Displacement, fold_of, has_hooks
 
 
 class OffsetNet(nn.Module):
@@ -99,14 +99,8 @@ class TemporalInterlace(nn.Module):
         super().__init__()
         self.channels = channels
         self.num_segments = num_segments
-        self.fold = channels // shift_div
+        self.fold = fold_of(channels, shift_div, num_groups * (2 if mirrored else 1))
         self.mirrored = mirrored
-        groups = num_groups * (2 if mirrored else 1)
-        if self.fold < groups or self.fold % groups:
-            raise ValueError(
-                f"the fold of {self.fold} channels ({channels} // shift_div={shift_div}) does not divide "
-                f"into {groups} groups; choose a shift_div with which it does"
-            )
         self.offset_net = OffsetNet(self.fold, num_segments, num_groups, offset_range, initial_offset)
         self.weight_net = WeightNet(self.fold, num_groups)
         self.recorder: Callable[[tuple[Tensor, Tensor]], None] | None = None

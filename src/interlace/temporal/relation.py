@@ -45,7 +45,8 @@ class RelationConsensus(nn.Module):
         random_tuples: draw the tuples in training, from torch's generator; never in evaluation.
 
     Raises:
-        ValueError: fewer than two frames, a scale that does not fit, or too many frames for the random draw.
+        ValueError: fewer than two frames, a scale that does not fit, no features, or too many frames for the random
+            draw.
 
     Example:
         >>> import torch
@@ -66,6 +67,8 @@ class RelationConsensus(nn.Module):
         random_tuples: bool = False,
     ) -> None:
         super().__init__()
+        if num_features < 1 or hidden < 1:
+            raise ValueError(f"{num_features} features of a frame and hidden={hidden} must be at least 1")
         if num_segments < 2:
             raise ValueError(f"num_segments={num_segments}: a relation needs at least 2 frames")
         if not scales or not all(2 <= scale <= num_segments for scale in scales):
@@ -163,6 +166,5 @@ def draw_tuples(num_segments: int, scale: int, device: torch.device) -> Int[Tens
     lots = torch.rand(len(sets), device=device).masked_fill(is_in.sum(1) != scale, -1.0)
     number = min(NUM_TUPLES, math.comb(num_segments, scale))
     chosen = is_in[lots.topk(number).indices]
-    return chosen.argsort(dim=1, descending=True, stable=True)[
-        :, :scale
-    ]  # the frames that are in, in their order
+    in_order = chosen.argsort(dim=1, descending=True, stable=True)  # the frames that are in, then the others
+    return in_order[:, :scale]

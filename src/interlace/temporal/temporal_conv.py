@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
-from interlace.temporal.displacement import Displacement
+from interlace.temporal.displacement import Displacement, fold_of
 from interlace.temporal.interlace import TemporalInterlace
 
 
@@ -83,7 +83,7 @@ class RegularizedTemporalConv(nn.Module):
         initial_offset: offset at the start, in frames.
 
     Raises:
-        ValueError: the fold does not divide into the groups.
+        ValueError: the fold does not divide into the groups, or the initial offset is no finite number.
 
     Source: Shao et al., Temporal Interlacing Network, AAAI 2020, section "Analysis".
 
@@ -106,14 +106,11 @@ class RegularizedTemporalConv(nn.Module):
         super().__init__()
         self.channels = channels
         self.num_segments = num_segments
-        self.fold = channels // shift_div
         self.mirrored = mirrored
         self.num_groups = num_groups * (2 if mirrored else 1)
-        if self.fold < self.num_groups or self.fold % self.num_groups:
-            raise ValueError(
-                f"the fold of {self.fold} channels ({channels} // shift_div={shift_div}) does not divide "
-                f"into {self.num_groups} groups; choose a shift_div with which it does"
-            )
+        self.fold = fold_of(channels, shift_div, self.num_groups)
+        if not math.isfinite(initial_offset):
+            raise ValueError(f"initial_offset={initial_offset} must be a finite number of frames")
         self.offset = nn.Parameter(torch.full((num_groups,), float(initial_offset)))
         self.weight = nn.Parameter(torch.ones(num_segments, num_groups))
 
@@ -243,10 +240,8 @@ class TemporalConv(nn.Module):
         super().__init__()
         self.channels = channels
         self.num_segments = num_segments
-        self.fold = channels // shift_div
-        if self.fold < 1:
-            raise ValueError(f"{channels} channels // shift_div={shift_div} leaves no channel to convolve")
-        if not abs(initial_offset) <= offset_range:
+        self.fold = fold_of(channels, shift_div)
+        if not abs(initial_offset) <= offset_range < math.inf:
             raise ValueError(f"initial_offset={initial_offset} must lie within +-offset_range={offset_range}")
         offset = torch.full((self.fold,), float(initial_offset))
         offset[self.fold // 2 :] *= -1

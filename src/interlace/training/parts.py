@@ -27,6 +27,8 @@ from interlace.data.splits import clip_hashes
 from interlace.data.transforms import Preprocess, train_transform
 from interlace.data.workers import count_workers
 from interlace.modality import snippet_length
+from interlace.models.create import parse_name
+from interlace.models.ensembles import ENSEMBLES
 from interlace.models.memory_format import to_channels_last
 from interlace.models.model import VideoModel
 from interlace.provenance import commit
@@ -40,7 +42,7 @@ from interlace.training.optim import learning_rate_factor, parameter_groups, sca
 from interlace.training.run_folder import to_plain
 
 
-def network_arguments(config: TrainConfig, *, num_classes: int) -> dict[str, Any]:
+def network_arguments(config: TrainConfig, *, num_classes: int, multi_label: bool = False) -> dict[str, Any]:
     """What the network's builder is called with."""
     arguments: dict[str, Any] = {"num_classes": num_classes, "dropout": config.dropout}
     arguments["in_chans"] = 1 if config.color == "gray" else 3
@@ -48,6 +50,8 @@ def network_arguments(config: TrainConfig, *, num_classes: int) -> dict[str, Any
         arguments["num_segments"] = config.num_segments
     if config.modality != "auto":
         arguments["modality"] = config.modality
+    if parse_name(config.model)[0] in ENSEMBLES:  # it averages probabilities, of which there are two kinds
+        arguments["multi_label"] = multi_label
     return arguments | config.model_args
 
 

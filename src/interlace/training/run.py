@@ -60,7 +60,9 @@ def train(config: TrainConfig) -> Path:
 
         train_set, val_set = read_annotations(config)
         flips = flip_map(train_set.classes, config.augment.flip_pairs)
-        arguments = network_arguments(config, num_classes=len(train_set.classes))
+        arguments = network_arguments(
+            config, num_classes=len(train_set.classes), multi_label=train_set.multi_label
+        )
         model, weights = build_network(
             config.model, arguments, pretrained=config.pretrained, seed=config.seed
         )

@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+from interlace.data.transforms import SCALES
+from interlace.models.create import parse_name
+from interlace.models.methods import METHODS
 from interlace.provenance import provenance
 from interlace.training.config import TrainConfig
 from interlace.training.launch import process_rank
@@ -49,7 +52,8 @@ def open_run_folder(config: TrainConfig, *, device: str) -> Path | None:
                 f"{folder} holds a run already; go on with it by --resume true, or choose another --output"
             )
         defaults = to_plain(asdict(TrainConfig(data=config.data)))
-        _require_same(filled(yaml.safe_load(written.read_text()), defaults), settings, written)
+        begun = filled(yaml.safe_load(written.read_text()), defaults)
+        _require_same(chosen(begun), chosen(settings), written)
     folder.mkdir(parents=True, exist_ok=True)
     resumes = checkpoint.exists()
     if not resumes:
@@ -89,6 +93,26 @@ def filled(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]
         else settings.get(name, default)
         for name, default in defaults.items()
     } | {name: value for name, value in settings.items() if name not in defaults}
+
+
+def chosen(settings: dict[str, Any]) -> dict[str, Any]:
+    """The same settings with a number wherever the network chooses it, as they were written once.
+
+    Example:
+        >>> from interlace.training.run_folder import chosen
+        >>> settings = {"model": "i3d_resnet50", "num_segments": None, "modality": "flow", "augment": {}}
+        >>> chosen(settings)["num_segments"]
+        32
+    """
+    method = METHODS.get(parse_name(settings["model"])[0])
+    if method is None:  # an ensemble, which there was not then
+        return settings
+    num_segments, augment = settings["num_segments"], dict(settings["augment"])
+    if num_segments is None:
+        num_segments = method.num_segments
+    if augment.get("crop_scales") is None and settings["modality"] in ("auto", "rgb"):
+        augment["crop_scales"] = list(SCALES)
+    return {**settings, "num_segments": num_segments, "augment": augment}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
