@@ -12,8 +12,8 @@ import argparse
 from pathlib import Path
 
 import torch
-from common import record
 
+from common import record
 from interlace.checkpoints import ModelCard, load_checkpoint
 from interlace.cli.data import evaluation_clips
 from interlace.cli.plot import spread, watch_offsets

@@ -13,11 +13,13 @@ from torch.utils.data import DataLoader
 from interlace.data import video
 from interlace.data.annotations import Annotations, Sample
 from interlace.data.dataset import TrainDataset, ViewDataset, collate
+from interlace.data.mirror import mirror_of
 from interlace.data.sampling import DenseSampling, SegmentSampling
 from interlace.data.seed import mixed_seed
 from interlace.data.transforms import train_transform
 from interlace.data.video import VideoError
 from interlace.data.views import spatial_views
+from interlace.modality import Modality
 
 SIZE = 32
 
@@ -132,6 +134,34 @@ def test_bounds_limit_the_frames(folder: Path) -> None:
     drawn = TrainDataset(annotations, SegmentSampling(6), same, seed=0)[0]["clip"]
     with video.open(folder / "a.mp4") as reader:
         assert torch.equal(drawn, reader.frames_at(range(6, 12)))
+
+
+def numbers(clip: Tensor) -> list[list[int]]:
+    """Which frames of ``a.mp4`` stand in the channels: frame i is gray at 10 i."""
+    return (clip[:, ::3, 2, 2] / 10).round().int().tolist()
+
+
+def test_snippets_stay_within_the_bounds(folder: Path) -> None:
+    """Where a whole one fits: frames 6 to 17. In three frames none does, and it reads on."""
+    annotations = annotate(folder, "a.mp4", start_seconds=0.5, end_seconds=1.5)
+    for sampling in (SegmentSampling(9, 6), DenseSampling(4, 3, 6)):
+        dataset = TrainDataset(annotations, sampling, same, seed=0, modality="rgb_diff")
+        drawn = {tuple(snippet) for _ in range(3) for snippet in numbers(dataset[0]["clip"])}
+        dataset.set_epoch(1)
+        drawn |= {tuple(snippet) for snippet in numbers(dataset[0]["clip"])}
+        assert drawn <= {tuple(range(first, first + 6)) for first in range(6, 13)}
+        assert len(drawn) > 3
+    short = annotate(folder, "a.mp4", start_seconds=0.5, end_seconds=0.75)
+    view = ViewDataset(short, SegmentSampling(2, 6), 1, "center", SIZE, modality="rgb_diff")[0]["views"][0]
+    assert numbers(view) == [[6, 7, 8, 9, 10, 11]] * 2
+
+
+@pytest.mark.parametrize("modality", ["flow", "rgb_flow", "rgb_diff"])
+def test_mirrored_views_are_those_of_the_modality(folder: Path, modality: Modality) -> None:
+    dataset = ViewDataset(annotate(folder, "a.mp4"), SegmentSampling(2, 6), 1, "ten", SIZE, modality=modality)
+    views = dataset[0]["views"]
+    assert torch.equal(views[5:], mirror_of(modality)(views[:5]))
+    assert not torch.equal(views[5:], views[:5].flip(-1)) or modality == "rgb_diff"
 
 
 def test_bounds_past_the_end_name_the_file(folder: Path) -> None:

@@ -11,6 +11,7 @@ import interlace
 from interlace.data import video
 from interlace.data.annotations import read_annotations
 from interlace.data.dataset import usable_frames
+from interlace.data.flow import NO_MOTION
 from interlace.data.flow_store import FlowSettings, StoppedError, store_flow, write_flow
 
 
@@ -178,3 +179,20 @@ def test_other_settings_need_another_folder(stored, root, tmp_path):
         store_flow(tmp_path, tmp_path.parent / "nothing", FlowSettings())
     with pytest.raises(ValueError, match="short_side=0 leaves no pixel"):
         FlowSettings(short_side=0)
+
+
+def test_one_frame_stays_one(tmp_path, make_video):
+    """Its one field stands for no other frame."""
+    make_video(tmp_path / "clips" / "a.mp4", num_frames=1)
+    store_flow(tmp_path / "clips", tmp_path / "flow", FlowSettings())
+    for path, flow in (
+        (tmp_path / "flow" / "a.mp4", "dis"),
+        (tmp_path / "clips" / "a.mp4", tmp_path / "flow"),
+    ):
+        with video.open(path, modality="flow", flow=flow) as reader:
+            assert (reader.num_frames, reader.duration_seconds, reader.notes) == (
+                1,
+                pytest.approx(1 / 12),
+                [],
+            )
+            assert (reader.frames_at([0]) == NO_MOTION).all()

@@ -10,7 +10,9 @@ import torch
 
 from interlace.checkpoints import ModelCard
 from interlace.data import video
+from interlace.data.mirror import mirror_of
 from interlace.inference import Recognizer
+from interlace.inference.recognizer import short_note
 from interlace.modality import channels_of
 from interlace.models import create_model
 
@@ -69,6 +71,45 @@ def test_windows_see_their_own_snippets(make_video, tmp_path):
     network.logits = lambda views: seen.append(views) or torch.zeros(len(views), 3, dtype=torch.float64)
     network.timeline(path, window_seconds=1.0, hop_seconds=1.0)
     assert seen[0].shape == (3, 4, channels_of("flow"), 32, 32)
+
+
+@pytest.mark.parametrize("modality", ["flow", "rgb_diff"])
+def test_mirrored_crops_are_those_of_the_modality(modality, make_video, tmp_path):
+    network = recognizer(modality)
+    seen = []
+    network.logits = lambda views: seen.append(views) or torch.zeros(len(views), 3, dtype=torch.float64)
+    network(make_video(tmp_path / "a.mp4", num_frames=12), crops="ten")
+    assert seen[0].shape == (10, 4, channels_of(modality), 32, 32)
+    assert torch.equal(seen[0][5:], mirror_of(modality)(seen[0][:5]))
+    assert torch.equal(seen[0][5:], seen[0][:5].flip(-1)) == (modality == "rgb_diff")
+
+
+def test_what_is_repeated_is_told():
+    assert short_note(8, 4) == short_note(9, 4, 6) == ()
+    assert short_note(8, 4, 6) == ("8 frames for 4 snippets of 6: snippets are repeated",)
+    assert short_note(1, 4, 6) == ("1 frame for 4 segments: frames are repeated",)
+
+
+def test_parts_of_a_clip_choose_for_themselves():
+    """Five frames are enough for parts of 2 and 3, though not for 6."""
+    for lengths, notes in (((2, 3), ()), ((2, 6), ("5 frames for 6 segments: frames are repeated",))):
+        members = [
+            {"model": "tsn_resnet10t", "model_args": {"num_segments": number, "num_classes": 3}}
+            for number in lengths
+        ]
+        model = create_model("ensemble", num_classes=3, members=members)
+        card = ModelCard(
+            model="ensemble",
+            model_args=model.builder_args,
+            labels=("wave", "clap", "turn"),
+            sampling={
+                "name": "joined",
+                "parts": [{"name": "segment", "num_segments": number} for number in lengths],
+            },
+            preprocessing={"image_size": 32, "mean": [0.0] * 3, "std": [1.0] * 3, "color": "rgb"},
+        )
+        clip = torch.zeros(5, 3, 40, 48, dtype=torch.uint8)
+        assert Recognizer(model, card, device="cpu")(clip).notes == notes
 
 
 def test_the_method_of_the_training_is_the_default(tmp_path):

@@ -40,3 +40,23 @@ def test_what_others_read():
     assert (model.num_classes, model.num_segments, model.in_chans) == (5, 4, 3)
     assert model.builder == "tsn_resnet18"
     assert inspect.signature(create_model).parameters["dropout"].default == 0.5
+
+
+@pytest.mark.parametrize("name", ["tsn_resnet18", "tsm_en_resnet18"])
+@pytest.mark.parametrize(
+    ("clip", "message"),
+    [
+        (
+            torch.zeros(6, 3, 32, 32),
+            r"clips are \(B, T, C, H, W\), .*; got \(6, 3, 32, 32\) of torch.float32",
+        ),
+        (torch.zeros(1, 6, 3, 32, 32, dtype=torch.uint8), "normalised floating point .* of torch.uint8"),
+        (torch.zeros(0, 6, 3, 32, 32), "the batch holds no clip"),
+    ],
+)
+def test_what_is_no_clip(name, clip, message):
+    with torch.device("meta"):
+        model = create_model(name, num_classes=5, num_segments=6)
+    # The shapes in signatures are checked under pytest only; without that check the network says it itself.
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(type(model).check_clip)(model, clip)

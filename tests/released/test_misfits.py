@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from interlace.checkpoints import load_checkpoint
 from interlace.released import ReleasedError, import_released
 
 
@@ -34,6 +35,22 @@ from interlace.released import ReleasedError, import_released
             ),
             "shifts at other places",
         ),
+        (
+            lambda s: s.update({"new_fc.weight": torch.tensor(1.0)}),
+            r"head.weight has the shape \(\), which is none",
+        ),
+        (
+            lambda s: s.update({"new_fc.bias": torch.zeros(5, dtype=torch.int8)}),
+            r"1 weights of whole numbers, .*:\n.*head.bias \(torch.int8\)",
+        ),
+        (
+            lambda s: s.update({"new_fc.weight": torch.zeros(5, 512).to_sparse()}),
+            "new_fc.weight is a tensor of torch.sparse_coo; save the weights as plain",
+        ),
+        (
+            lambda s: s.update({"new_fc.bias": torch.zeros(5, dtype=torch.complex64)}),
+            "new_fc.bias is a tensor of torch.complex64; save the weights as plain",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(authors, change, message, tmp_path):
@@ -61,3 +78,28 @@ def test_arguments_that_contradict_the_file(authors, options, message, tmp_path)
     torch.save(state, tmp_path / "released.pth")
     with pytest.raises(ValueError, match=message):
         import_released(tmp_path / "released.pth", tmp_path / "ours.safetensors", **options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["conv1.net2.weight", "conv1.net1.biasnet.net.conv.weight", "conv1.net1.biasnet.net.fc.weight"],
+)
+def test_tin_of_too_few_axes(authors, name, tmp_path):
+    state = authors.interlaced(authors.plain("resnet18"), num_segments=8, shift_div=4)
+    state[f"base_model.layer1.0.{name}"] = torch.zeros(64)
+    torch.save(state, tmp_path / "odd.pth")
+    with pytest.raises(
+        ReleasedError, match=r"odd.pth: backbone.layer1.0.conv1\..*has the shape \(64,\), which is"
+    ):
+        import_released(tmp_path / "odd.pth", tmp_path / "ours.safetensors")
+
+
+def test_weights_that_are_views_of_one_tensor(authors, tmp_path):
+    state = authors.plain("resnet18")
+    flat = torch.randn(2, 64)
+    state["base_model.bn1.bias"], state["base_model.layer1.0.bn1.bias"] = flat[0], flat[0]
+    torch.save(state, tmp_path / "odd.pth")
+    imported = import_released(tmp_path / "odd.pth", tmp_path / "ours.safetensors")
+    weights = load_checkpoint(imported.path)[0].state_dict()
+    assert torch.equal(weights["backbone.bn1.bias"], flat[0])
+    assert torch.equal(weights["backbone.layer1.0.bn1.bias"], flat[0])

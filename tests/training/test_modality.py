@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -17,8 +18,10 @@ from interlace.data.transforms import SCALES, SCALES_OF_MOTION
 from interlace.evaluation import evaluate
 from interlace.inference import load
 from interlace.training.config import AugmentConfig, DecodeConfig, TrainerConfig
-from interlace.training.parts import make_data, make_sampling, network_arguments
+from interlace.training.parts import flow_note, make_data, make_sampling, network_arguments
 from interlace.training.run import read_annotations, train
+
+KINDS = ("dark", "long", "wide")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,20 @@ def test_stored_flow_in_training_and_after(settings, clips, stored):
         load(best, device="cpu", flow=stored / "nothing")(path)
 
 
+def test_flow_of_smaller_frames_is_told(settings, clips, stored, tmp_path):
+    small_flow = tmp_path / "small"
+    store_flow(clips / "dark", small_flow / "dark", FlowSettings("dis_fast", short_side=24))
+    for config, note in (
+        (settings(flow=small_flow), "short side of 24; .*they compute it at 48"),
+        (settings(data=small_flow), "short side of 24; "),
+        (settings(flow=stored), "^$"),
+        (settings(), "^$"),
+        (settings(flow=tmp_path), "^$"),
+    ):
+        sample = Sample(config.data / "dark" / "1.mp4", (0,))
+        assert re.search(note, flow_note(config, Annotations((sample,), ("dark",), "by hand")))
+
+
 def test_a_folder_of_flow_alone(settings, stored):
     config = settings(epochs=1, data=stored, model="tsn_resnet10t", modality="flow")
     _, card = load_checkpoint(train(config))
@@ -129,6 +146,35 @@ def test_crops_and_colors_follow_the_modality(settings):
         items(settings(augment=AugmentConfig(color_jitter=0.4)), small("tsn_resnet10t", modality="flow"))
 
 
+def test_gray_frames_have_one_color_in_training_too(settings):
+    config = settings(color="gray", augment=AugmentConfig(color_jitter=0.4, crop="center", flip=False))
+    model = small("tsn_resnet10t", modality="rgb_diff", in_chans=1)
+    clip = items(config, model)[0][3]["clip"]
+    plain = items(replace(config, augment=AugmentConfig(crop="center", flip=False)), model)[0][3]["clip"]
+    assert clip.shape == plain.shape == (4, 6, 32, 32)
+    assert not torch.equal(clip, plain)
+
+
+@pytest.mark.parametrize("name", ["two_stream_tsn_resnet10t", "tin_en_resnet10t"])
+def test_several_labels_and_several_networks(settings, clips, tmp_path, name):
+    listed = [
+        f"{clips / kind / f'{i}.mp4'},{kind};{('dark', 'long')[i % 2]}" for i in range(4) for kind in KINDS
+    ]
+    for file in ("train.csv", "val.csv"):
+        (tmp_path / file).write_text("\n".join(["path,label", *listed[: 12 if file == "train.csv" else 5]]))
+    config = settings(
+        epochs=1, model=name, num_segments=3, train=tmp_path / "train.csv", val=tmp_path / "val.csv"
+    )
+    with pytest.warns(UserWarning, match="in training too"):
+        best = train(config)
+    model, card = load_checkpoint(best)
+    assert (model.multi_label, card.multi_label) == (True, True)
+    with pytest.warns(UserWarning, match="in training too"):
+        _, val_set = read_annotations(config)
+    report = evaluate([best], val_set, num_workers=0, progress=False)
+    assert report.metrics["mAP"] == pytest.approx(card.metrics["mAP"], abs=1e-3)
+
+
 def test_what_the_builder_is_told(settings):
     config = settings()
     assert network_arguments(config, num_classes=3) == {
@@ -140,6 +186,9 @@ def test_what_the_builder_is_told(settings):
     told = network_arguments(replace(config, num_segments=None, modality="flow"), num_classes=3)
     assert "num_segments" not in told
     assert told["modality"] == "flow"
+    for model, among in (("tin_resnet18", False), ("tin_en_resnet18", True)):
+        told = network_arguments(replace(config, model=model), num_classes=3, multi_label=True)
+        assert ("multi_label" in told) == among
 
 
 def test_sampling_is_made_for_the_network(settings):

@@ -79,6 +79,8 @@ def compare(
         rounds=rounds,
     )
     chosen = entries(pattern, read_own(accuracy) if accuracy else [])
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"--output {output} is a file; give a folder")
     output.mkdir(parents=True, exist_ok=True)
     if write:
         check_markers(write)
@@ -102,6 +104,8 @@ def compare(
     files = write_report(output, rows, setting, complete=not stopped) if rows else []
     for file in files:
         print(f"written: {file}")
+    if rows and not any(file.suffix == ".png" for file in files):
+        print("no picture: no accuracy of these networks is known; give yours with --accuracy FILE")
     if stopped:
         warn("stopped by Ctrl-C; what was counted and measured until then is kept")
     return 130 if stopped else 0

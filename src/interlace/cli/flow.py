@@ -43,26 +43,29 @@ def flow(
     """
     from interlace.data.flow_store import FlowSettings, store_flow
 
-    with _progress() as report:
-        computed, there, failures = store_flow(
-            data,
-            output,
-            FlowSettings(method, short_side),
-            num_workers=num_workers,
-            on_error=on_error,
-            frame_template=frames,
-            progress=report,
-        )
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"--output {output} is a file; give a folder")
+    try:
+        with _progress() as report:
+            computed, there, failures = store_flow(
+                data,
+                output,
+                FlowSettings(method, short_side),
+                num_workers=num_workers,
+                on_error=on_error,
+                frame_template=frames,
+                progress=report,
+            )
+    except KeyboardInterrupt:
+        return complain(f"stopped by Ctrl-C; {output} keeps what is whole, the same command goes on", status=130)
     for _, reason in failures:
         print(in_options(reason))
     print(f"{output}: flow of {computed} videos computed, {there} were there already")
     if failures:
         return complain(f"no flow of {len(failures)} videos (listed above)", status=1)
-    where = shlex.quote(str(output))
-    print(f"train on it:      interlace train {where} --modality flow")
-    print(
-        f"beside the color: interlace train {shlex.quote(str(data))} --model two_stream_tsn_resnet50 --flow {where}"
-    )
+    train = f"interlace train {shlex.quote(str(data))} --flow {shlex.quote(str(output))}"
+    print(f"train on it:      {train} --modality flow")  # the videos' own lists and split hold for their flow
+    print(f"beside the color: {train} --model two_stream_tsn_resnet50")
     return 0
 
 

@@ -28,6 +28,7 @@ def import_checkpoint(
     sampling: Literal["segment", "dense"] = "segment",
     image_size: int = 224,
     multi_label: bool = False,
+    overwrite: bool = False,
 ) -> int:
     """Bring a released checkpoint (TIN, TSM, TSN, TRN, X-Temporal, MMAction2) to our format.
 
@@ -45,10 +46,13 @@ def import_checkpoint(
             TSM's Kinetics networks were trained).
         image_size: Side of the square that the network sees.
         multi_label: The network tells several classes at once, as on Charades.
+        overwrite: Replace the output file.
     """
     from interlace.data.annotations import read_class_names
     from interlace.released import import_released
 
+    if output.exists() and not overwrite:
+        raise ValueError(f"{output} exists; give another --output, or --overwrite")
     imported = import_released(
         file,
         output,

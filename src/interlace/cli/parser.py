@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
+from interlace.cli.wording import HelpFormatter, wrong_value
+
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
@@ -24,6 +26,7 @@ class Parser(ArgumentParser):
         unknown = re.search(r"unrecognized arguments: -*([\w.-]+)", message)
         unknown = unknown or re.search(r"[Oo]ption '([\w.]+)'", message)
         hint = nearest(unknown.group(1).replace("-", "_"), self.option_names()) if unknown else ""
+        message = wrong_value(message, self._actions) or message
         complain(f"{message}{hint}\n  `{self.prog} --help` lists what it takes")
         raise SystemExit(2) from ex
 
@@ -35,7 +38,12 @@ class Parser(ArgumentParser):
 
 def new_parser(verb: str, description: str) -> Parser:
     """A parser that takes YAML files and no abbreviations."""
-    parser = Parser(prog=f"interlace {verb}", description=description, allow_abbrev=False)
+    parser = Parser(
+        prog=f"interlace {verb}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=HelpFormatter,
+    )
     parser.add_argument(
         "--config", action="config", help="YAML file with any of these options; later options win."
     )
@@ -133,6 +141,8 @@ def explain(parser: Parser, option: str, sentence: str) -> None:
 
 def in_options(message: str) -> str:
     """A message of the package in the words of the command line."""
+    message = re.sub(r"\bmodality='(\w+)'", r"--modality \1", message)
+    message = message.replace("allow it to be overwritten (overwrite)", "replace it with --overwrite")
     message = re.sub(r"\bframe_template(=| ?)", lambda found: "--frames" + (" " if found[1] else ""), message)
     return re.sub(r"\bon_error=\"?(\w+)\"?", r"--on_error \1", message)
 

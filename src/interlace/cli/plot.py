@@ -89,7 +89,7 @@ def plot(
             title=path.name,
         )
         _require_finite(path, tally)
-        of = "" if len(models) == 1 else f"{path.parent.name}/{path.stem}, "
+        of = "" if len(models) == 1 else f"{Path(path.parent.name) / path.stem}, "
         series += series_of(tally, of + card.model)
         networks.append(_facts(path, card, clips, tally))
     offset_figure(series, picture, title=f"Offsets and weights on {data.resolve().name}")
@@ -177,6 +177,8 @@ def _picture(output: Path | None, model: Path) -> Path:
         )
     if output is None:
         return model.parent / name
+    if output.is_file() and output.suffix != ".png":
+        raise ValueError(f"--output {output} is a file; give a folder, or a name that ends in .png")
     return output if output.suffix == ".png" else output / name
 
 

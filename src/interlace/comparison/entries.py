@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from interlace.comparison.own import OwnAccuracy
 from interlace.comparison.published import FROM_THE_SLIDES, TABLE_1, Published
 from interlace.models import list_models
+from interlace.models.create import parse_name
 
 OTHERS = ("*_resnet50", "tsm_mobilenetv2_100")
 """What is compared beside the tables' rows where no name is given: every method once."""
@@ -31,7 +32,7 @@ def entries(patterns: Sequence[str] = (), own: Sequence[OwnAccuracy] = ()) -> li
     Those that the user has accuracies of are there too, whatever the patterns.
 
     Raises:
-        ValueError: a pattern with * or ? fits nothing. A plain name is taken as it is.
+        ValueError: a pattern with * or ? fits nothing, or there is no network of a plain name.
 
     Example:
         >>> from interlace.comparison.entries import entries
@@ -62,7 +63,10 @@ def entries(patterns: Sequence[str] = (), own: Sequence[OwnAccuracy] = ()) -> li
 
 def _named(pattern: str) -> list[str]:
     """Listed names; a plain name may also be one of the many that are not listed."""
-    return list_models(pattern) if any(sign in pattern for sign in "*?[") else [pattern]
+    if any(sign in pattern for sign in "*?["):
+        return list_models(pattern)
+    parse_name(pattern)  # raises here, not after the networks before it have been counted
+    return [pattern]
 
 
 def _is_of(accuracy: OwnAccuracy, entry: Entry) -> bool:

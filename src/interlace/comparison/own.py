@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from interlace.models.create import parse_name
+
 REQUIRED, OPTIONAL = ("name", "top1"), ("num_segments", "protocol")
 
 
@@ -26,8 +28,8 @@ def read_own(file: Path) -> list[OwnAccuracy]:
     r"""Read `name,top1[,num_segments][,protocol]`, accuracies in percent.
 
     Raises:
-        ValueError: the file cannot be read, lacks a column, has an unknown one, or a number that is none; the
-            message has the line.
+        ValueError: the file cannot be read, lacks a column, has an unknown one, or a number or a network that is
+            none; the message has the line.
 
     Example:
         >>> import pathlib, tempfile
@@ -76,6 +78,10 @@ def _row(place: str, line: dict[str, str | None]) -> OwnAccuracy:
     cells = {name: (cell or "").strip() for name, cell in line.items()}
     if not cells["name"]:
         raise ValueError(f"{place}: has no name of a network")
+    try:
+        parse_name(cells["name"])
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
     frames = cells.get("num_segments", "")
     if frames and not (frames.isdecimal() and int(frames) > 0):
         raise ValueError(f"{place}: num_segments {frames!r} is not a number of frames")

@@ -102,7 +102,7 @@ def accuracy_table(rows: Sequence[Row]) -> str:
             printed = f"{published.title}, {published.frames}" if published else ""
             cells = [f"`{row.label}`", printed, *(number(facts[key]) for key in keys)]
             lines.append([*cells, number(facts["top1_own"]), facts["protocol_own"] or ""][: len(columns)])
-    return _markdown(columns, lines)
+    return _markdown(columns, lines) if lines else "None is known of these networks."
 
 
 def disagreements_table(rows: Sequence[Row]) -> str:
@@ -115,6 +115,8 @@ def disagreements_table(rows: Sequence[Row]) -> str:
         letter = letters.setdefault(reason(found), "abcdefghijklmnopqrstuvwxyz"[len(letters)])
         ours = f"{getattr(row.costs, figure):.2f}"
         lines.append((f"`{row.label}`", FIGURES[figure], ours, found.printed, recount, letter))
+    if not lines and not any(getattr(row, figure) for row in rows for figure in FIGURES):
+        return "The papers state no costs of these networks, or not for these sizes."
     if not lines:
         return "Every figure is within 1 % of the paper's, or rounds to it."
     reasons = "\n".join(f"- {letter}: {sentence}" for sentence, letter in letters.items())

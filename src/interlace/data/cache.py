@@ -91,7 +91,10 @@ class ClipCache:
         reading: dict[str, Any] = {"color": color, "on_error": on_error}
         reading["short_side"] = short_side if modality == "rgb" else None
         if modality != "rgb":
-            reading |= {"modality": modality, "flow": flow}
+            reading |= {
+                "modality": modality,
+                "flow": "dis" if modality == "rgb_diff" else flow,
+            }  # it has none
         pictures = self._open_pictures(path, frame_template, reading)
         return snippets(pictures, modality, short_side=short_side)
 

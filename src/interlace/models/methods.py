@@ -181,9 +181,7 @@ METHODS: dict[str, Method] = {
         i3d_light, num_segments=32, sentence="the I3D of open code, which drops frames and pixels early"
     ),
     "i3d_nl": Method(i3d_nl, num_segments=32, sentence="I3D with non-local blocks in its middle stages"),
-    "i3d_light_nl": Method(
-        i3d_light_nl, num_segments=32, sentence="the lighter I3D with non-local blocks"
-    ),
+    "i3d_light_nl": Method(i3d_light_nl, num_segments=32, sentence="the lighter I3D with non-local blocks"),
     "i3d_gcn": Method(i3d_gcn, num_segments=32, sentence="I3D with a graph of the regions in its frames"),
     "i3d_nl_gcn": Method(
         i3d_nl_gcn,

@@ -62,7 +62,13 @@ class VideoModel(nn.Module):
         """The linear classifiers, which start near zero: training may give them a higher rate (TSN)."""
 
     def check_clip(self, clip: Float[Tensor, "B T C H W"]) -> None:
-        """ValueError if the clip has another number of frames or channels than the network was built for."""
+        """ValueError if these are no clips, or have other frames or channels than the network was built for."""
+        if clip.ndim != 5 or not clip.is_floating_point():
+            raise ValueError(
+                f"clips are (B, T, C, H, W), normalised floating point numbers; got {tuple(clip.shape)} of {clip.dtype}"
+            )
+        if clip.shape[0] == 0:
+            raise ValueError("the batch holds no clip")
         if clip.shape[1] != self.num_segments:
             raise ValueError(
                 f"the clip has {clip.shape[1]} frames, the network num_segments={self.num_segments}; "

@@ -121,9 +121,7 @@ def _try_to_compile(fast: OptimizedModel, clip: Tensor) -> str:
     try:
         fast.compile_backbone()
         fast(clip)
-    except (
-        Exception
-    ) as problem:  # a compiler fails in any way it likes: missing headers, full disks, old drivers
+    except Exception as problem:  # a compiler fails as it likes: missing headers, full disks, old drivers
         return f"{type(problem).__name__}: {str(problem).strip().splitlines()[0]}"
     return ""
 

@@ -43,6 +43,24 @@ def blocks_of(names: Iterable[str]) -> dict[str, list[int]]:
     return {stage: sorted(found[stage]) for stage in sorted(found)}
 
 
+def size_of(weights: Mapping[str, Tensor], name: str, axis: int) -> int:
+    """The size of one axis of a weight.
+
+    Raises:
+        ValueError: it has no such axis.
+
+    Example:
+        >>> import torch
+        >>> from interlace.released.backbones import size_of
+        >>> size_of({"head.weight": torch.zeros(5, 512)}, "head.weight", 0)
+        5
+    """
+    shape = tuple(weights[name].shape)
+    if axis >= len(shape):
+        raise ValueError(f"{name} has the shape {shape}, which is none of such a weight")
+    return shape[axis]
+
+
 def backbone_name(weights: Mapping[str, Tensor], marks: Iterable[str]) -> str:
     """Timm's name of the backbone (or bninception) that weights, without `backbone.`, are those of.
 

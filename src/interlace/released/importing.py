@@ -132,7 +132,11 @@ def _our_state(source: Source, translation: Translation) -> dict[str, Tensor]:
     if "bninception" in translation.marks:
         state = with_our_layers(state)
     state = along_positions(state)
-    return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    # Copies: weights that are views of one flat tensor would be refused when they are saved.
+    return {
+        name: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+        for name, value in state.items()
+    }
 
 
 def _load(
@@ -148,6 +152,10 @@ def _load(
     counts = [name for name in expected if name.endswith(".num_batches_tracked") and name not in state]
     state |= {name: torch.tensor(0) for name in counts}
     problems = misfits(_shapes(state), _shapes(expected))
+    whole = [name for name in expected if name in state and expected[name].is_floating_point()]
+    whole = [f"{name} ({state[name].dtype})" for name in whole if not state[name].is_floating_point()]
+    if whole:
+        problems.append(("of whole numbers, whose scale no file tells", whole))
     if problems:
         told = "\n".join(f"{len(names)} weights {what}:\n{grouped(names)}" for what, names in problems)
         raise ReleasedError(

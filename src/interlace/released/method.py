@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from interlace.released.backbones import blocks_of
+from interlace.released.backbones import blocks_of, size_of
 from interlace.released.non_local import similarity_of
 
 FOLD_DIV = 8
@@ -31,6 +32,7 @@ METHODS = {
     frozenset({"interlace", "non_local"}): "tin_nl",
 }
 """What was found in the names, to the name's first part."""
+_NETS = "temporal.offset_net"
 _PARTS = frozenset().union(*METHODS)
 
 
@@ -73,7 +75,7 @@ def method_arguments(
     if method.startswith("tin"):
         arguments |= _interlacing(state)
     if method.startswith("trn"):
-        arguments["bottleneck"] = int(state["head.weight"].shape[0])
+        arguments["bottleneck"] = size_of(state, "head.weight", 0)
     if method.endswith("_nl"):
         arguments |= _non_local(state, marks)
     return arguments | _spacing(method, state, marks)
@@ -82,11 +84,11 @@ def method_arguments(
 def _interlacing(state: Mapping[str, Tensor]) -> dict[str, int]:
     """TIN's fold and groups: what its nets see of the channels of each block, and how many offsets they give."""
     found = set()
-    for block in (name.removesuffix(".temporal.offset_net.conv.weight") for name in state):
-        conv, net = state.get(f"{block}.weight"), state.get(f"{block}.temporal.offset_net.conv.weight")
-        last = state.get(f"{block}.temporal.offset_net.fc2.bias")
-        if conv is not None and net is not None and last is not None:
-            found.add((int(conv.shape[1] // net.shape[1]), int(last.shape[0])))
+    for block in (name.removesuffix(f".{_NETS}.conv.weight") for name in state):
+        names = [f"{block}.{part}" for part in ("weight", f"{_NETS}.conv.weight", f"{_NETS}.fc2.bias")]
+        if all(name in state for name in names):
+            channels, fold, num_groups = map(partial(size_of, state), names, (1, 1, 0))
+            found.add((channels // max(1, fold), num_groups))
     if len(found) != 1:
         raise ValueError(f"its blocks have several fold divisors and numbers of groups: {sorted(found)}")
     [(shift_div, num_groups)] = found

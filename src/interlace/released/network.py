@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from interlace.released.backbones import backbone_name, modality_of
+from interlace.released.backbones import backbone_name, modality_of, size_of
 from interlace.released.method import FOLD_DIV, Marks, method_arguments, method_of
 
 NUM_SEGMENTS = 8
@@ -88,12 +88,13 @@ def _known_segments(state: Mapping[str, Tensor], method: str) -> int | None:
     """Frames in a clip, where weights depend on it: TIN's layers over time, and relations."""
     if method.startswith("tin"):
         layer = next((name for name in state if name.endswith(".offset_net.fc1.weight")), None)
-        return None if layer is None else int(state[layer].shape[-1])
+        return None if layer is None else size_of(state, layer, 1)
     if method.startswith("trn"):
         for name in ("head.weight", "consensus.relations.0.fc1.weight"):
             if name not in state:
                 raise ValueError(f"{name}, of its relations, is missing")
-        return int(state["consensus.relations.0.fc1.weight"].shape[1] // state["head.weight"].shape[0])
+        bottleneck = max(1, size_of(state, "head.weight", 0))
+        return size_of(state, "consensus.relations.0.fc1.weight", 1) // bottleneck
     return None
 
 
@@ -102,4 +103,4 @@ def _num_classes(state: Mapping[str, Tensor]) -> int:
     name = name if name in state else "head.weight"
     if name not in state:
         raise ValueError("its classifier is missing")
-    return int(state[name].shape[0])
+    return size_of(state, name, 0)

@@ -89,6 +89,7 @@ def _read_torch(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected pickle protocol")  # it is read, or an error
+            warnings.filterwarnings("ignore", message="Validating sparse")  # they are refused
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each kind of damage raises something else
         raise ReleasedError(f"{path}: {reason(error)}") from error
@@ -132,6 +133,11 @@ def _without_prefix(path: Path, content: Mapping[Any, Any]) -> dict[str, Tensor]
         name = _PREFIX.sub("", str(key))
         if name in state:
             raise ReleasedError(f"{path}: it has {name} twice, with a prefix and without; keep one of them")
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            kind = value.dtype if value.layout == torch.strided else value.layout
+            raise ReleasedError(
+                f"{path}: {key} is a tensor of {kind}; save the weights as plain float32 tensors"
+            )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise ReleasedError(
                 f"{path}: {key} holds NaN or infinity; the training has failed, or the file is damaged"

@@ -19,10 +19,11 @@ from interlace.data.dataset import TrainDataset, ViewDataset, collate
 from interlace.data.epoch_sampler import balanced_weights
 from interlace.data.flip import FlipRule
 from interlace.data.flow import FlowMethod
-from interlace.data.flow_folder import holds_flow, stored_flow, stored_method
+from interlace.data.flow_folder import holds_flow, read_about, stored_flow, stored_method
 from interlace.data.joined import JoinedSampling
 from interlace.data.reader import VideoError
 from interlace.data.sampling import DenseSampling, Sampling, SegmentSampling
+from interlace.data.snippets import SNIPPET_SHORT_SIDE
 from interlace.data.splits import clip_hashes
 from interlace.data.transforms import Preprocess, train_transform
 from interlace.data.workers import count_workers
@@ -240,13 +241,37 @@ def make_card(config: TrainConfig, model: VideoModel, train_set: Annotations, we
 
 def flow_method(config: TrainConfig, train_set: Annotations) -> FlowMethod | None:
     """How the flow that the network learns from was computed; None if others have extracted it."""
+    stored = _stored_flow(config, train_set)
+    if stored is None:
+        return None if isinstance(config.flow, Path) else config.flow  # what is missing, training reports
+    return stored_method(stored)
+
+
+def flow_note(config: TrainConfig, train_set: Annotations) -> str:
+    """What to say where stored flow is of other frames than those that it is computed of later; else nothing."""
+    stored = _stored_flow(config, train_set)
+    about = {} if stored is None else read_about(stored)
+    if not about:
+        return ""
+    source = min(about["source"]["height"], about["source"]["width"])
+    learned, computed = (min(source, side) for side in (about["short_side"], SNIPPET_SHORT_SIDE))
+    if learned == computed:
+        return ""
+    return (
+        f"the stored flow is of frames with a short side of {learned}; where evaluation and prediction are given no "
+        f"such flow, they compute it at {computed}, where motion is counted in other pixels"
+    )
+
+
+def _stored_flow(config: TrainConfig, train_set: Annotations) -> Path | None:
+    """The folder with the flow of the first clip, if it was stored."""
     path = train_set.samples[0].path
     if not isinstance(config.flow, Path):
-        return stored_method(path) if holds_flow(path) else config.flow
+        return path if holds_flow(path) else None
     try:
-        return stored_method(stored_flow(config.flow, path))
+        return stored_flow(config.flow, path)
     except VideoError:
-        return None  # training itself reports it
+        return None
 
 
 def _found(file: Path | None, root: Path) -> str | None:

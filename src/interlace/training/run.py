@@ -24,7 +24,14 @@ from interlace.training.facts import fingerprint
 from interlace.training.launch import device_of_process, process_rank, require_processes
 from interlace.training.network import build_network
 from interlace.training.optim import scaled_learning_rate
-from interlace.training.parts import clips_per_update, make_card, make_data, make_module, network_arguments
+from interlace.training.parts import (
+    clips_per_update,
+    flow_note,
+    make_card,
+    make_data,
+    make_module,
+    network_arguments,
+)
 from interlace.training.quiet import quiet
 from interlace.training.run_folder import open_run_folder
 from interlace.training.saving import RunSaver
@@ -161,6 +168,8 @@ def print_facts(
     if model.modality != "rgb":
         flow = f", flow: {config.flow}" if "flow" in model.modality else ""
         tell(f"modality:   {model.modality}, {model.in_chans} channels{flow}")
+        if flow and (note := flow_note(config, train_set)):
+            tell(f"note:       {note}")
     tell(f"network:    {config.model}, {millions:.1f} million parameters, {size}; initial weights: {weights}")
     real, base = clips_per_update(config, len(train_set)), config.optim.base_batch_size
     lr = scaled_learning_rate(config.lr, real, base)
