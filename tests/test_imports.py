@@ -43,7 +43,16 @@ BELOW: dict[str, set[str]] = {
         *("models", "temporal", "data", "checkpoints"),
         *("devices", "files", "provenance", "types", "layout", "modality"),
     },
-    "ablation": {"training", "evaluation", "data", "checkpoints", "files", "provenance", "models", "temporal"},
+    "ablation": {
+        "training",
+        "evaluation",
+        "data",
+        "checkpoints",
+        "files",
+        "provenance",
+        "models",
+        "temporal",
+    },
     "evaluation": {
         *("models", "optimization", "data", "checkpoints"),
         *("devices", "provenance", "plots", "types", "layout"),

@@ -113,3 +113,30 @@ def test_every_method_says_what_it_is() -> None:
 
     assert [name for name, method in METHODS.items() if len(method.sentence) < 20] == []
     assert [name for name, method in ENSEMBLES.items() if len(method.sentence) < 20] == []
+
+
+def test_networks_without_figures_of_the_papers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tsn_resnet18", "--no-latency", "--image-size", "32", "--output", str(tmp_path)]) == 0
+    assert "no picture: no accuracy of these networks is known" in capsys.readouterr().out
+    assert not (tmp_path / "compare.png").exists()
+    text = (tmp_path / "compare.md").read_text()
+    assert "The papers state no costs of these networks" in text
+    assert "within 1 % of the paper's" not in text
+    assert "## Accuracy on Something-Something V1, by others\n\nNone is known" in text
+
+
+def test_what_cannot_work_is_said_before_anything_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    own = tmp_path / "own.csv"
+    own.write_text("name,top1\ntsn_resnet18,50\ntsn_resnet19,40\n")
+    for arguments, message in (
+        (["tsn_resnet18", "--output", str(tmp_path / "file")], "file is a file; give a folder"),
+        (["tsn_resnet18", "tsm_nothing"], "there is no network 'tsm_nothing'"),
+        (["tsn_resnet18", "--accuracy", str(own)], "own.csv: there is no network 'tsn_resnet19'"),
+    ):
+        assert main(["compare", *arguments]) == 1
+        said = capsys.readouterr()
+        assert message in said.err
+        assert "counting" not in said.err

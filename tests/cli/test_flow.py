@@ -29,7 +29,7 @@ def test_flow_train_evaluate_predict_check(
     assert main(["flow", str(clips), "--output", str(flow)]) == 0
     said = capsys.readouterr().out
     assert "flow of 8 videos computed, 0 were there already" in said
-    assert f"interlace train {flow} --modality flow" in said
+    assert f"interlace train {clips} --flow {flow} --modality flow" in said
     assert main(["check", str(flow), "--modality", "flow", "--num_workers", "1"]) == 0
     options = [
         "--image_size=32",
@@ -63,6 +63,8 @@ def test_damaged_videos_are_listed(
     assert "no flow of 1 videos" in told.err
     assert main(["flow", str(clips), "--output", str(clips / "flow")]) == 1
     assert "choose a folder outside of it" in capsys.readouterr().err
+    assert main(["flow", str(clips), "--output", str(tmp_path / "clips" / "b.mp4")]) == 1
+    assert "b.mp4 is a file; give a folder" in capsys.readouterr().err
 
 
 INTERRUPTED = """
@@ -90,7 +92,7 @@ def test_ctrl_c_leaves_whole_folders(tmp_path: Path, make_video: Callable[..., P
     command = [sys.executable, "-c", INTERRUPTED, str(root), str(flow)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 130
-    assert "stopped by Ctrl-C" in done.stderr
+    assert f"stopped by Ctrl-C; {flow} keeps what is whole, the same command goes on" in done.stderr
     left = sorted(flow.iterdir())
     assert 1 <= len(left) < 8  # the next ones may be under way while the signal arrives
     assert all((folder / "flow.json").is_file() for folder in left)

@@ -141,3 +141,14 @@ def test_help_loads_no_torch():
     code = "import sys; from interlace.cli import import_checkpoint; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out == "False\n"
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(tsm, tmp_path, capsys):
+    output = tmp_path / "tsm.safetensors"
+    output.write_bytes(b"the work of a week")
+    command = ["import", str(tsm), "--output", str(output), "--image-size", "32"]
+    assert main(command) == 1
+    assert f"{output} exists; give another --output, or --overwrite" in capsys.readouterr().err
+    assert output.read_bytes() == b"the work of a week"
+    assert main([*command, "--overwrite"]) == 0
+    assert interlace.load(output, device="cpu").card.model == "tsm_resnet18"

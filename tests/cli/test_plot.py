@@ -150,3 +150,17 @@ def test_another_picture_is_unknown(capsys):
     with pytest.raises(SystemExit):
         main(["plot", "weights", "model", "data"])
     assert "offsets" in capsys.readouterr().err
+
+
+def test_the_picture_is_no_file_of_another_kind(clips, checkpoint, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").touch()
+    assert main(["plot", "offsets", str(checkpoint()), str(clips), "--output", str(tmp_path / "file")]) == 1
+    said = capsys.readouterr()
+    assert "file is a file; give a folder, or a name that ends in .png" in said.err
+    assert said.out == ""  # before any clip was looked at
+    monkeypatch.chdir(checkpoint().parent)
+    models = ["tin_test_resnet-4.safetensors"] * 2
+    output = ["--output", str(tmp_path / "a.png"), "--num-clips", "1", "--num_workers", "0"]
+    assert main(["plot", "offsets", *models, str(clips), *output]) == 0
+    titles = [one["title"] for one in json.loads((tmp_path / "a.json").read_text())["series"]]
+    assert titles == ["tin_test_resnet-4, tin_test_resnet, 4 frames"] * 2

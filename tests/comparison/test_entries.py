@@ -75,6 +75,7 @@ def test_a_file_of_own_accuracies(tmp_path: Path) -> None:
         ("name,top1,num_segments\na,5,0\n", "num_segments '0' is not a number of frames"),
         ("name,top1,num_segments\na,5,eight\n", "num_segments 'eight' is not a number of frames"),
         ("name,top1\na,5\na,6\n", "a stands there twice"),
+        ("name,top1\ntsn_resnet18,5\ntsn_nothing,6\n", "there is no network 'tsn_nothing'"),
     ],
 )
 def test_a_wrong_file_says_where(tmp_path: Path, text: str, message: str) -> None:

@@ -275,6 +275,10 @@ def test_interrupt_keeps_what_was_scored(
         evaluate([checkpoint], clips, batch_size=3, num_workers=0, output=tmp_path / "out")
     assert "interrupted after 3 of 7 clips; their scores are in" in capsys.readouterr().err
     assert len(_rows(tmp_path / "out", "predictions.csv.part")) == 3
+    with pytest.raises(KeyboardInterrupt):
+        evaluate([checkpoint] * 2, clips, batch_size=3, num_workers=0, output=tmp_path / "two")
+    said = "before any of the 7 clips was scored by all 2 checkpoints; nothing is kept"
+    assert said in capsys.readouterr().err
     monkeypatch.setattr(module, "score_clips", real)
     evaluate(
         [checkpoint], clips, num_workers=0, output=tmp_path / "out"

@@ -118,6 +118,11 @@ MEMBERS = [
 ]
 
 
+def test_members_that_are_ensembles_learn_several_labels_too():
+    ensemble = build("ensemble", members=[{"model": "tin_en_resnet18"}], multi_label=True, num_segments=6)
+    assert ensemble.networks[0].multi_label is True
+
+
 def test_networks_of_any_names():
     model = build("ensemble", members=MEMBERS, weights=[2, 1], dropout=0.25, in_chans=1)
     assert (model.builder, model.segments, model.weights) == ("ensemble", (2, 2, 4), [2, 1])

@@ -57,7 +57,9 @@ def flow(
                 progress=report,
             )
     except KeyboardInterrupt:
-        return complain(f"stopped by Ctrl-C; {output} keeps what is whole, the same command goes on", status=130)
+        return complain(
+            f"stopped by Ctrl-C; {output} keeps what is whole, the same command goes on", status=130
+        )
     for _, reason in failures:
         print(in_options(reason))
     print(f"{output}: flow of {computed} videos computed, {there} were there already")

@@ -51,7 +51,7 @@ def import_checkpoint(
     from interlace.data.annotations import read_class_names
     from interlace.released import import_released
 
-    if output.exists() and not overwrite:
+    if output.is_file() and not overwrite:
         raise ValueError(f"{output} exists; give another --output, or --overwrite")
     imported = import_released(
         file,

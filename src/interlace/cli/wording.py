@@ -67,7 +67,7 @@ def words_for(annotation: Any) -> str | None:
 
 
 def wrong_value(message: str, actions: list[argparse.Action]) -> str | None:
-    """jsonargparse's error about a value as `--method 'foo' is not dis, dis_fast or tvl1`; None for other errors."""
+    """Jsonargparse's error about a value as `--method 'foo' is not dis, dis_fast or tvl1`; None for other errors."""
     key = re.search(r"Parser key \"([\w.]+)\"(?: element (\d+))?", message)
     value = re.search(r"(?:Got value|Given value): (.*)", message)
     action = next((action for action in actions if key and action.dest == key.group(1)), None)

@@ -28,8 +28,8 @@ def read_own(file: Path) -> list[OwnAccuracy]:
     r"""Read `name,top1[,num_segments][,protocol]`, accuracies in percent.
 
     Raises:
-        ValueError: the file cannot be read, lacks a column, has an unknown one, or a number or a network that is
-            none; the message has the line.
+        ValueError: the file cannot be read, lacks a column, has an unknown one, or a number that is none
+            (the message has the line), or names a network that there is not.
 
     Example:
         >>> import pathlib, tempfile
@@ -58,6 +58,11 @@ def read_own(file: Path) -> list[OwnAccuracy]:
                 f"{file}: {row.name} stands there twice; give num_segments where they differ in it"
             )
         seen.add(key)
+    for row in rows:
+        try:
+            parse_name(row.name)  # here, not after the other networks have been counted and timed
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
     return rows
 
 
@@ -78,10 +83,6 @@ def _row(place: str, line: dict[str, str | None]) -> OwnAccuracy:
     cells = {name: (cell or "").strip() for name, cell in line.items()}
     if not cells["name"]:
         raise ValueError(f"{place}: has no name of a network")
-    try:
-        parse_name(cells["name"])
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
     frames = cells.get("num_segments", "")
     if frames and not (frames.isdecimal() and int(frames) > 0):
         raise ValueError(f"{place}: num_segments {frames!r} is not a number of frames")

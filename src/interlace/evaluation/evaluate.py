@@ -56,7 +56,7 @@ def evaluate(
     """Score one checkpoint, or several as an ensemble, on labelled clips, and write the report's files.
 
     The numbers depend on the clips, the checkpoints and the protocol only: not on the batch size, the order
-    of the clips or the number of workers. If the run is interrupted, what was scored is kept in
+    of the clips or the number of workers. If the run is interrupted, what every checkpoint has scored is kept in
     predictions.csv.part.
 
     Args:
@@ -164,7 +164,8 @@ def evaluate(
             model.cpu()  # room on the device for the next one
             network.cpu()
     except BaseException:  # Ctrl-C too: hours of scores are not thrown away
-        print(write_partial(output, tally.scores(), len(annotations)), file=sys.stderr)
+        kept = write_partial(output, tally.scores(), len(annotations), num_checkpoints=len(paths))
+        print(kept, file=sys.stderr)
         raise
 
     scores = tally.scores()

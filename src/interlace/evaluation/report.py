@@ -54,7 +54,7 @@ def write_report(folder: Path, report: EvalReport, scores: Scores) -> None:
     (folder / PARTIAL).unlink(missing_ok=True)
 
 
-def write_partial(folder: Path, scores: Scores, num_clips: int) -> str:
+def write_partial(folder: Path, scores: Scores, num_clips: int, *, num_checkpoints: int = 1) -> str:
     """Keep the scores of an interrupted evaluation in predictions.csv.part; returns a sentence that says so.
 
     Example:
@@ -65,6 +65,7 @@ def write_partial(folder: Path, scores: Scores, num_clips: int) -> str:
         'interrupted before any of the 400 clips was scored; nothing is kept'
     """
     if not scores.samples:
-        return f"interrupted before any of the {num_clips} clips was scored; nothing is kept"
+        by_all = f" by all {num_checkpoints} checkpoints" if num_checkpoints > 1 else ""
+        return f"interrupted before any of the {num_clips} clips was scored{by_all}; nothing is kept"
     path = write_csv(folder / PARTIAL, prediction_rows(scores))
     return f"interrupted after {len(scores.samples)} of {num_clips} clips; their scores are in {path}"

@@ -99,7 +99,10 @@ def of_any(
     def build(lengths: Sequence[int | None]) -> Ensemble:
         networks = []
         for member, length in zip(members, lengths, strict=True):
-            own = {"num_classes": num_classes, **arguments, **member.get("model_args", {})}
+            shared = {"num_classes": num_classes, **arguments}
+            if is_ensemble(member["model"]):
+                shared["multi_label"] = multi_label
+            own = {**shared, **member.get("model_args", {})}
             own |= {} if length is None else {"num_segments": length}
             networks.append(create(member["model"], **own))
         return Ensemble(
@@ -127,6 +130,17 @@ def of_any(
     if shares_frames:
         return build([num_segments] * len(members))
     return build(in_proportion(num_segments, [network.num_segments for network in ensemble.networks]))
+
+
+def is_ensemble(name: str) -> bool:
+    """Whether a name of `create_model` is one of an ensemble.
+
+    Example:
+        >>> from interlace.models.ensembles import is_ensemble
+        >>> is_ensemble("tin_en_resnet18"), is_ensemble("tin_resnet18")
+        (True, False)
+    """
+    return name == "ensemble" or any(name.startswith(f"{method}_") for method in ENSEMBLES)
 
 
 def in_proportion(total: int, lengths: Sequence[int]) -> tuple[int, ...]:
