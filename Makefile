@@ -18,8 +18,9 @@ $(VENV)/.done: pyproject.toml constraints.txt $(wildcard src/interlace/ops/cpu/*
 demo: setup
 	$(KEEP_MEMORY) $(BIN)/interlace demo
 
+# One thread: a second process takes every network through its paces meanwhile (tests/conftest.py).
 test: setup
-	$(KEEP_MEMORY) $(BIN)/python -m pytest -m "not slow"
+	$(KEEP_MEMORY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check src tests benchmarks examples experiments

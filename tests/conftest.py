@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from jaxtyping import install_import_hook
@@ -17,6 +19,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 EVERY_NETWORK = "test_every_network.py"
+"""Its names are those of networks; a test of the slow tier takes them through the default compiler."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,14 +31,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def network_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
     """What is wrong with each of the networks that the chosen tests are about."""
     chosen = [item for item in request.session.items if item.path.name == EVERY_NETWORK]
+    chosen = [item for item in chosen if item.get_closest_marker("slow") is None]
+    with _beside().problems_of([item.callspec.params["name"] for item in chosen]) as found:
+        yield found
+
+
+@pytest.fixture
+def compiled_network_problems() -> Callable[[str], AbstractContextManager[dict[str, Future[str]]]]:
+    """What is wrong with a network that the default compiler has compiled; for the slow tier."""
+    return lambda name: _beside().problems_of([name], "inductor")
+
+
+def _beside() -> ModuleType:
     file = Path(__file__).parent / "models" / "beside.py"
     spec = importlib.util.spec_from_file_location("beside", file)
     assert spec is not None
     assert spec.loader is not None
     beside = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(beside)
-    with beside.problems_of([item.callspec.params["name"] for item in chosen]) as found:
-        yield found
+    return beside
 
 
 def _shared(name: str) -> Path:

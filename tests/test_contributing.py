@@ -23,10 +23,12 @@ def package(tmp_path: Path) -> Path:
     (package / "temporal" / "difference.py").write_text(module)
     append(package / "temporal" / "__init__.py", name)
     (package / "models" / "tdn.py").write_text(network)
-    create = package / "models" / "create.py"
-    text, count = re.subn(r"^(METHODS\b.*)}$", rf"{named}\1, {entry}}}", create.read_text(), flags=re.M)
+    methods = package / "models" / "methods.py"
+    text, count = re.subn(
+        r"^(METHODS\b.*?)^}$", rf"{named}\1    {entry},\n}}", methods.read_text(), flags=re.M | re.S
+    )
     assert count == 1
-    create.write_text(text)
+    methods.write_text(text)
     return package
 
 

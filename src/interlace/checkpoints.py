@@ -186,6 +186,9 @@ def read_card(path: str | Path) -> ModelCard:
 def _opened(path: Path, device: str | torch.device = "cpu") -> Iterator[Any]:
     """The file, of which only the header has been read; what is wrong with it is a CheckpointError."""
     if not path.is_file():
+        if path.is_dir():
+            inside = path / "best.safetensors"
+            raise CheckpointError(f"{path} is a folder; name the checkpoint in it, e.g. {inside}")
         raise CheckpointError(f"{path}: there is no such file")
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:

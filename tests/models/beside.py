@@ -14,19 +14,19 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("every_network.py")
 # Traces and differentiates as the default one does, and leaves the code to PyTorch's own kernels: a second or two where
-# inductor takes twenty. `python tests/models/every_network.py inductor $(interlace models --names)` goes all the way.
+# inductor takes twenty; the slow tier takes one network of each method through that one.
 BACKEND = "aot_eager"
 
 
 @contextmanager
-def problems_of(names: list[str]) -> Iterator[dict[str, Future[str]]]:
+def problems_of(names: list[str], backend: str = BACKEND) -> Iterator[dict[str, Future[str]]]:
     """What is found, by name, as soon as it is."""
     found: dict[str, Future[str]] = {name: Future() for name in names}
     if not names:
         yield found
         return
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), BACKEND, *names],
+        [sys.executable, str(SCRIPT), backend, *names],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -252,8 +252,8 @@ with torch.no_grad():
 
 
 def test_a_deviation_of_zero():
-    with pytest.raises(ValueError, match=r"std=\(0.2, 0, 0.2\): preprocessing divides by it"):
-        create_model("tsn_resnet18", num_classes=3, std=[0.2, 0, 0.2])
+    with pytest.raises(ValueError, match=r"std=\(0.2, 0.0, 0.2\): preprocessing divides by it"):
+        create_model("tsn_resnet18", num_classes=3, std=[0.2, 0.0, 0.2])
 
 
 def test_a_free_temporal_convolution_takes_clips_of_any_length():

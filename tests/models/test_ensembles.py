@@ -26,7 +26,7 @@ def build(name: str, **arguments) -> Ensemble:
         ("two_stream_trn_resnet18", (8,), 13, [1, 1], "logits"),
         ("two_stream_tsm_resnet18", (8,), 13, [1, 1], "logits"),
         ("two_stream_tin_resnet18", (8,), 13, [1, 1], "probabilities"),
-        ("two_stream_eco_enlite_resnet18", (16, 20, 24, 32), 13, [1, 1], "logits"),
+        ("two_stream_eco_enlite_bninception", (16, 20, 24, 32), 13, [1, 1], "logits"),
     ],
 )
 def test_as_published(name, segments, channels, weights, average):

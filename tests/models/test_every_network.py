@@ -12,3 +12,10 @@ from interlace.models import list_models
 @pytest.mark.parametrize("name", list_models())
 def test_network_does_all(name: str, network_problems: dict[str, Future[str]]) -> None:
     assert network_problems[name].result(timeout=1200) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_models("*_resnet18"))
+def test_it_does_with_the_default_compiler(name: str, compiled_network_problems) -> None:
+    with compiled_network_problems(name) as problems:
+        assert problems[name].result(timeout=1200) == ""

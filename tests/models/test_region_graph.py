@@ -217,3 +217,11 @@ with torch.no_grad():
 torch.testing.assert_close(out.float(), wanted, atol=0.05 * wanted.abs().max().item(), rtol=0)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_detector_undoes_the_normalisation_that_the_model_asks_for():
+    told = {"mean": (0.1, 0.2, 0.3), "std": (0.5, 0.6, 0.7)}
+    with torch.device("meta"):
+        model = interlace.create_model("i3d_gcn_resnet18", num_classes=3, num_segments=4, **told)
+    detector = model.backbone.proposals
+    assert (detector.mean, detector.std) == (told["mean"], told["std"])

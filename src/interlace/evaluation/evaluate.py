@@ -76,7 +76,8 @@ def evaluate(
         num_segments: frames that the networks see in a clip; by default as many as in training.
         data_root: folder of the clips; by paths below it, clips that a checkpoint was trained on are counted
             and noted in the report. Without it only those that still lie where they were are known.
-        output: the folder to write; by default evaluation-PROTOCOL beside the first checkpoint. Files of the
+        output: the folder to write; by default evaluation-PROTOCOL beside the first checkpoint (with its
+            name, if that is not best or last). Files of the
             same evaluation (same weights, clips, protocol) are replaced, those of another one are an error.
         overwrite: replace the files of another evaluation too.
         optimize: score by faster copies (:func:`interlace.optimize`), in float32 unless precision is bf16.
@@ -131,8 +132,8 @@ def evaluate(
         "batch_size": batch_size,
         **provenance(),
     }
-    name = f"evaluation-{protocol.name}" + ("" if num_segments is None else f"-{num_segments}segments")
-    output = claim_folder(output or paths[0].parent / name, protocol.name, details, overwrite=overwrite)
+    output = output or _folder(paths[0], protocol, num_segments)
+    output = claim_folder(output, protocol.name, details, overwrite=overwrite)
     notes = [trained_note(not_new, len(annotations))] if not_new else []
     notes += _resampled_notes(paths, members, num_segments)
     tally = _Tally(annotations, protocol, shares, multi_label=members[0][1].multi_label)
@@ -198,6 +199,14 @@ def _optimized(model: VideoModel, card: ModelCard, precision: str) -> OptimizedM
     size = card.preprocessing["image_size"]
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return optimized(model, dtype=dtype, example=noise_clips(model, size, size))
+
+
+def _folder(path: Path, protocol: Protocol, num_segments: int | None) -> Path:
+    """Beside a checkpoint; several of other names may lie in one folder, where a run has its best and its last."""
+    of_run = path.stem in ("best", "last")
+    parts = [protocol.name, *([] if of_run else [path.stem])]
+    parts += [] if num_segments is None else [f"{num_segments}segments"]
+    return path.parent / f"evaluation-{'-'.join(parts)}"
 
 
 def trained_note(not_new: int, num_clips: int) -> str:

@@ -16,6 +16,7 @@ from interlace.models.methods import BACKBONES, METHODS
 from interlace.models.modality import Modality, channels_of
 from interlace.models.model import VideoModel
 from interlace.models.plain import OWN_NETWORKS, is_backbone, pretrained_cfg
+from interlace.models.region_graph import I3DRegionGraph
 from interlace.models.weights import load_backbone_weights
 
 ALIASES = {"resnext50": "resnext50_32x4d", "resnext101": "resnext101_32x8d"}
@@ -127,6 +128,8 @@ def _classifier(
         )
     if not all(value > 0 for value in std):
         raise ValueError(f"std={std}: preprocessing divides by it, so every value must be above 0")
+    if isinstance(network, I3DRegionGraph):
+        network.expect(mean, std)
     return VideoClassifier(
         network,
         head=head,

@@ -201,7 +201,7 @@ ENSEMBLES: dict[str, EnsembleMethod] = {
     ),
     "two_stream_eco_enlite": EnsembleMethod(
         partial(two_stream, method="eco_enlite", of_ensembles=True, average="logits"),
-        _LITE,
+        ("bninception",),
         sentence="ECO EnLite on frames and ECO EnLite on optical flow",
     ),
     "ensemble": EnsembleMethod(

@@ -87,6 +87,11 @@ class I3DRegionGraph(I3D):
             self.proposals.load_published_weights()
         return super().from_image_weights(state)
 
+    def expect(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """Say how preprocessing has normalised the frames, which a detector has to undo."""
+        if isinstance(self.proposals, DetectorProposals):
+            self.proposals.mean, self.proposals.std = mean, std
+
     def _propose(self, frames: Tensor) -> Tensor:
         """Boxes (B, T2, N, 4) of every second frame: the temporal pool has made one of two."""
         shown = frames_to_clip(frames, self.num_segments)[:, ::2]

@@ -56,7 +56,8 @@ def two_stream(
     """
     if modality != "rgb_flow":
         raise ValueError(
-            f"modality={modality!r}, but {builder} has a stream for rgb and one for flow: rgb_flow"
+            f"modality={modality!r}, but {builder} has a stream for rgb and one for flow: rgb_flow; leave "
+            "modality out, or train one of the streams alone"
         )
     if mean is not None or std is not None:
         raise ValueError(

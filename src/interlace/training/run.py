@@ -36,7 +36,7 @@ from interlace.training.quiet import quiet
 from interlace.training.run_folder import open_run_folder
 from interlace.training.saving import RunSaver
 from interlace.training.skipped import SkippedClips
-from interlace.training.stopping import StopAfter, StopOnSignal
+from interlace.training.stopping import Interrupted, StopAfter, StopOnSignal
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -85,6 +85,8 @@ def train(config: TrainConfig) -> Path:
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         saver.write_model(trainer, module, "last.safetensors", {})
     tell(summary(config, saver, skipped))
+    if saver.stop.signal_number is not None:  # it came in the last step or behind it: the run is complete
+        raise Interrupted(saver.stop.signal_number)
     return config.output / ("best.safetensors" if saver.best else "last.safetensors")
 
 
