@@ -14,9 +14,10 @@ from timm.layers.drop import DropPath
 from timm.models import resnet
 from torch import Tensor, nn
 
+from interlace.models.conv3d import Conv3d
 from interlace.models.first_conv import DifferenceConv2d
 
-Conv = TypeVar("Conv", bound=nn.Conv3d)
+AnyConv = TypeVar("AnyConv", bound=Conv3d)
 
 # What works on clips as it is: element by element, or made of layers that are inflated themselves.
 _AS_THEY_ARE = (
@@ -48,7 +49,7 @@ class InflatedBatchNorm3d(nn.BatchNorm3d):
     """
 
 
-class DifferenceConv3d(nn.Conv3d):
+class DifferenceConv3d(Conv3d):
     """conv(later - earlier): the inflated form of :class:`interlace.models.first_conv.DifferenceConv2d`."""
 
     color_channels: int
@@ -113,8 +114,8 @@ def inflate_weight(weight: Float[Tensor, "K C H W"], frames: int) -> Float[Tenso
     return weight.unsqueeze(2).repeat(1, 1, frames, 1, 1) / frames
 
 
-def _conv(conv: nn.Conv2d, span: int, stride: int) -> nn.Conv3d:
-    return _conv_as(nn.Conv3d, conv, span, stride)
+def _conv(conv: nn.Conv2d, span: int, stride: int) -> Conv3d:
+    return _conv_as(Conv3d, conv, span, stride)
 
 
 def _difference_conv(conv: DifferenceConv2d, span: int, stride: int) -> DifferenceConv3d:
@@ -123,7 +124,7 @@ def _difference_conv(conv: DifferenceConv2d, span: int, stride: int) -> Differen
     return inflated
 
 
-def _conv_as(form: type[Conv], conv: nn.Conv2d, span: int, stride: int) -> Conv:
+def _conv_as(form: type[AnyConv], conv: nn.Conv2d, span: int, stride: int) -> AnyConv:
     if span % 2 == 0:
         raise ValueError(f"a convolution cannot span {span} frames; the number must be odd, to have a middle")
     inflated = form(

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.models.bninception import init_xavier
+from interlace.models.conv3d import Conv3d
 
 
 class ResNet3dHead(nn.Module):
@@ -69,8 +70,8 @@ class Residual3d(nn.Module):
         return shortcut + self.conv2(F.relu(self.norm2(self.conv1(a))))
 
 
-def conv3x3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv3d:
+def conv3x3x3(in_channels: int, out_channels: int, stride: int = 1) -> Conv3d:
     """With a bias, and Caffe's xavier weights."""
-    conv = nn.Conv3d(in_channels, out_channels, 3, stride, padding=1)
+    conv = Conv3d(in_channels, out_channels, 3, stride, padding=1)
     init_xavier(conv)
     return conv
