@@ -23,17 +23,35 @@ EVERY_NETWORK = "test_every_network.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for the process beside the tests comes last."""
-    items.sort(key=lambda item: item.path.name == EVERY_NETWORK)
+    """What waits for processes beside the tests comes last, and of that what takes longest."""
+
+    def place(item: pytest.Item) -> int:
+        is_beside = item.path.name == EVERY_NETWORK
+        return is_beside + (is_beside and _beside().has_several(item.callspec.params["name"]))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def network_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
     """What is wrong with each of the networks that the chosen tests are about."""
-    chosen = [item for item in request.session.items if item.path.name == EVERY_NETWORK]
-    chosen = [item for item in chosen if item.get_closest_marker("slow") is None]
-    with _beside().problems_of([item.callspec.params["name"] for item in chosen]) as found:
+    with _beside().problems_of(_names(request, several=False)) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def ensemble_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
+    """The same of those that are made of several networks, when all other tests are done."""
+    names, problems_of = _names(request, several=True), _beside().problems_of
+    with problems_of(names[::2]) as first, problems_of(names[1::2]) as second:
+        yield first | second
+
+
+def _names(request: pytest.FixtureRequest, *, several: bool) -> list[str]:
+    """The networks that were chosen, those made of several or the others."""
+    items = [item for item in request.session.items if item.path.name == EVERY_NETWORK]
+    names = [item.callspec.params["name"] for item in items if item.get_closest_marker("slow") is None]
+    return [name for name in names if _beside().has_several(name) == several]
 
 
 @pytest.fixture

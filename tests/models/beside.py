@@ -18,6 +18,11 @@ SCRIPT = Path(__file__).with_name("every_network.py")
 BACKEND = "aot_eager"
 
 
+def has_several(name: str) -> bool:
+    """Whether the network is made of several, which take long: they wait until both cores are free."""
+    return name.startswith(("two_stream", "eco_enlite")) or "_en_" in name
+
+
 @contextmanager
 def problems_of(names: list[str], backend: str = BACKEND) -> Iterator[dict[str, Future[str]]]:
     """What is found, by name, as soon as it is."""

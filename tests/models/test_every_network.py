@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 import pytest
 
 from interlace.models import list_models
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_network_does_all(name: str, network_problems: dict[str, Future[str]]) -> None:
-    assert network_problems[name].result(timeout=1200) == ""
+def test_network_does_all(name: str, request: pytest.FixtureRequest) -> None:
+    problems = request.getfixturevalue("network_problems")
+    if name not in problems:
+        problems = request.getfixturevalue("ensemble_problems")
+    assert problems[name].result(timeout=1200) == ""
 
 
 @pytest.mark.slow
