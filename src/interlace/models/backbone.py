@@ -16,6 +16,7 @@ from timm.models import convnext, regnet, resnet
 from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames
+from interlace.models.geometry import geometry_of
 from interlace.models.plain import pretrained_cfg
 from interlace.ops import has_kernels, interlaced_conv2d
 from interlace.temporal.displacement import Displacing, displaces
@@ -43,18 +44,7 @@ class TemporalConv2d(nn.Conv2d):
     """conv(temporal(x)): a convolution with one more part, which takes over the plain one's parameters."""
 
     def __init__(self, conv: nn.Conv2d, temporal: nn.Module) -> None:
-        super().__init__(
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel_size,  # type: ignore[arg-type]
-            conv.stride,  # type: ignore[arg-type]
-            conv.padding,  # type: ignore[arg-type]
-            conv.dilation,  # type: ignore[arg-type]
-            conv.groups,
-            bias=conv.bias is not None,
-            padding_mode=conv.padding_mode,
-            device="meta",
-        )
+        super().__init__(**geometry_of(conv), device="meta")
         self.weight = conv.weight
         self.bias = conv.bias
         self.temporal = temporal

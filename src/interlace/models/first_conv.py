@@ -12,6 +12,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from interlace.modality import FLOW_LENGTH, Modality
+from interlace.models.geometry import geometry_of
 
 
 class DifferenceConv2d(nn.Conv2d):
@@ -33,18 +34,7 @@ class DifferenceConv2d(nn.Conv2d):
     """
 
     def __init__(self, conv: nn.Conv2d, color_channels: int) -> None:
-        super().__init__(
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel_size,  # type: ignore[arg-type]
-            conv.stride,  # type: ignore[arg-type]
-            conv.padding,  # type: ignore[arg-type]
-            conv.dilation,  # type: ignore[arg-type]
-            conv.groups,
-            bias=conv.bias is not None,
-            padding_mode=conv.padding_mode,
-            device="meta",
-        )
+        super().__init__(**geometry_of(conv), device="meta")
         self.weight = conv.weight
         self.bias = conv.bias
         self.color_channels = color_channels
