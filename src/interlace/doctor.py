@@ -20,7 +20,7 @@ EXTRAS = {
     "openvino": "runs exported networks faster on Intel CPUs",
     "cv2": "optical flow",
 }
-PIP_NAMES = {"cv2": "opencv-python-headless"}
+PIP_NAMES = {"cv2": "opencv-contrib-python-headless"}
 DECODERS = ("h264", "hevc", "av1", "vp9")
 FREE_DISK_GB = 2.0
 HUB = "https://huggingface.co"
