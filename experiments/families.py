@@ -4,8 +4,8 @@
 
 Cross-subject as in utd_mhad.py: trained on subjects 1, 3, 5, 7, tested on 2, 4, 6, 8; 64 x 64, 1 clip, centre crop, the
 last epoch's weights. All rows have the same settings, tuned for none of them: this is a check that they learn, not a
-ranking. Multi-scale TRN alone has a lower rate, as it did not learn with the other (LOG.md). FLOW is what
-`interlace flow DATA --output FLOW` wrote, for the rows that see it. Started again, it goes on where it was.
+ranking. FLOW is what `interlace flow DATA --output FLOW` wrote, for the rows that see it. Started again, it goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ ROWS: dict[str, list[str]] = {
     "tsn_resnet18": [],
     "tsm_resnet18": [],
     "tin_resnet18": [],
-    "trn_resnet18": ["--lr", "0.005"],
+    "trn_resnet18": [],
     "trn_single_resnet18": [],
     "tsn_bninception": [],
-    "trn_bninception": ["--lr", "0.005"],
+    "trn_bninception": [],
     "tsm_in_place_resnet18": [],
     "tsm_two_conv_resnet18": [],
     "tsm_tpool_resnet18": [],
