@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         return complain(f"interlace has no command {verb!r}{nearest(verb, VERBS)}\n\n{_overview()}", status=2)
     try:
-        run: Callable[[list[str]], int] = importlib.import_module(f"interlace.cli.{MODULES.get(verb, verb)}").run
+        run: Callable[[list[str]], int] = importlib.import_module(
+            f"interlace.cli.{MODULES.get(verb, verb)}"
+        ).run
         status = run(arguments[1:])
         sys.stdout.flush()  # here, where a reader that has gone away (`| head`) is no error
         return status
