@@ -26,6 +26,10 @@ BELOW: dict[str, set[str]] = {
     "checkpoints": {"models", "files"},
     "data": {"types", "files", "modality"},
     "optimization": {"models", "temporal", "ops", "layout"},
+    "audiovisual": {
+        *("models", "temporal", "data", "checkpoints", "training", "plots"),
+        *("devices", "files", "provenance", "types", "layout", "allocator"),
+    },
     "benchmark": {"models", "checkpoints", "devices", "doctor"},
     "plots": {"types"},
     "comparison": {

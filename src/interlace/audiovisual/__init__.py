@@ -1,0 +1,21 @@
+"""Audio-visual events: which segments of a video show and sound an event, by dual attention matching (DAM)."""
+
+from __future__ import annotations
+
+from interlace.audiovisual.compose import Pair, compose, split_by_group
+from interlace.audiovisual.timeline import NO_EVENT, Batch, Timeline, TimelineSet, collate, segment_labels
+from interlace.audiovisual.timeline_file import load_timelines, save_timelines
+
+__all__ = [
+    "NO_EVENT",
+    "Batch",
+    "Pair",
+    "Timeline",
+    "TimelineSet",
+    "collate",
+    "compose",
+    "load_timelines",
+    "save_timelines",
+    "segment_labels",
+    "split_by_group",
+]
