@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from interlace.audiovisual import Timeline, TimelineSet
-from interlace.audiovisual.timeline_file import save_timelines
+from interlace.audiovisual.timelines.timeline_file import save_timelines
 from interlace.cli.av import run
 
 LABELS = ("bark", "horn")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from interlace.audiovisual.feature_store import FeatureStore
+from interlace.audiovisual.features.feature_store import FeatureStore
 from interlace.cli.av_features import run
 
 SMALL = [
@@ -95,7 +95,7 @@ def test_places_that_cannot_be(clips: Path, tmp_path: Path) -> None:
 def test_ctrl_c(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from interlace.audiovisual import feature_store
+    from interlace.audiovisual.features import feature_store
 
     write = feature_store.write_features
 

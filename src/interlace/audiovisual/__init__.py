@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from interlace.audiovisual.compose import Pair, compose, split_by_group
-from interlace.audiovisual.timeline import NO_EVENT, Batch, Timeline, TimelineSet, collate, segment_labels
-from interlace.audiovisual.timeline_file import load_timelines, save_timelines
+from interlace.audiovisual.timelines.compose import Pair, compose, split_by_group
+from interlace.audiovisual.timelines.timeline import (
+    NO_EVENT,
+    Batch,
+    Timeline,
+    TimelineSet,
+    collate,
+    segment_labels,
+)
+from interlace.audiovisual.timelines.timeline_file import load_timelines, save_timelines
 
 __all__ = [
     "NO_EVENT",

@@ -42,12 +42,12 @@ def evaluate(
         batch_size: Timelines at a time; the result does not depend on it.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
-    from interlace.audiovisual.event_output import RESULTS
-    from interlace.audiovisual.feature_store import EXTRACTOR
-    from interlace.audiovisual.features import load_extractor
-    from interlace.audiovisual.open_timelines import open_timelines
-    from interlace.audiovisual.score_models import find_models, score_models
-    from interlace.audiovisual.seed_table import markdown_table
+    from interlace.audiovisual.features.extractor import load_extractor
+    from interlace.audiovisual.features.feature_store import EXTRACTOR
+    from interlace.audiovisual.tasks.event_output import RESULTS
+    from interlace.audiovisual.tasks.score_models import find_models, score_models
+    from interlace.audiovisual.tasks.seed_table import markdown_table
+    from interlace.audiovisual.timelines.open_timelines import open_timelines
 
     if len(paths) < 2:
         raise ValueError(f"{paths[0]}: name the checkpoints and, last, the data: MODEL [MODEL ...] DATA")

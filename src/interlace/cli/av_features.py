@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from interlace.cli.parser import complain, in_options, parse
 
 if TYPE_CHECKING:
-    from interlace.audiovisual.audio_features import AudioExtractor
-    from interlace.audiovisual.visual_features import VisualExtractor
+    from interlace.audiovisual.features.audio_features import AudioExtractor
+    from interlace.audiovisual.features.visual_features import VisualExtractor
 
 LISTED = 5
 """Videos without sound that are named."""
@@ -71,8 +71,8 @@ def features(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from interlace.allocator import keep_freed_memory
-    from interlace.audiovisual.feature_store import store_features
-    from interlace.audiovisual.features import Extractor
+    from interlace.audiovisual.features.extractor import Extractor
+    from interlace.audiovisual.features.feature_store import store_features
     from interlace.data.video import find_videos
     from interlace.devices import choose_device
 
@@ -129,7 +129,7 @@ def _listed(paths: Sequence[Path], root: Path) -> str:
 
 
 def _audio(name: str, weights: str, arguments: dict[str, Any]) -> AudioExtractor:
-    from interlace.audiovisual.audio_features import create_audio_extractor
+    from interlace.audiovisual.features.audio_features import create_audio_extractor
     from interlace.models import WeightsError
 
     try:
@@ -143,7 +143,7 @@ def _audio(name: str, weights: str, arguments: dict[str, Any]) -> AudioExtractor
 
 
 def _visual(name: str, weights: str, arguments: dict[str, Any]) -> VisualExtractor:
-    from interlace.audiovisual.visual_features import create_visual_extractor, is_checkpoint
+    from interlace.audiovisual.features.visual_features import create_visual_extractor, is_checkpoint
     from interlace.models import WeightsError
 
     if is_checkpoint(name):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from interlace.cli.parser import complain, in_options, parse
 
 if TYPE_CHECKING:
-    from interlace.audiovisual.event_prediction import EventPrediction, EventQuery
-    from interlace.audiovisual.localize_file import EventRecognizer
+    from interlace.audiovisual.prediction.event_prediction import EventPrediction, EventQuery
+    from interlace.audiovisual.prediction.localize_file import EventRecognizer
 
 
 def run(arguments: list[str]) -> int:
@@ -54,8 +54,8 @@ def predict(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from interlace.allocator import keep_freed_memory
-    from interlace.audiovisual.localize_file import EventRecognizer
-    from interlace.audiovisual.timeline_text import check_suffix, print_timelines, write_timelines
+    from interlace.audiovisual.prediction.localize_file import EventRecognizer
+    from interlace.audiovisual.prediction.timeline_text import check_suffix, print_timelines, write_timelines
     from interlace.inference.batch import expand
 
     if output is not None:
@@ -100,7 +100,7 @@ def predict_videos(
     progress: Callable[[float, int, Path], None],
 ) -> tuple[list[EventPrediction], list[tuple[str, str]]]:
     """Predict and draw all videos; what cannot be read is listed, and the rest is done. Ctrl-C keeps what is done."""
-    from interlace.audiovisual.draw_prediction import draw_prediction
+    from interlace.audiovisual.prediction.draw_prediction import draw_prediction
 
     predictions: list[EventPrediction] = []
     failures: list[tuple[str, str]] = []
@@ -143,7 +143,7 @@ def drawings_of(videos: Sequence[Path], folder: Path | None) -> list[Path | None
 def _query(
     query: Literal["audio", "visual"] | None, start: float | None, end: float | None
 ) -> EventQuery | None:
-    from interlace.audiovisual.event_prediction import EventQuery
+    from interlace.audiovisual.prediction.event_prediction import EventQuery
 
     if query is None and start is None and end is None:
         return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from interlace.cli.parser import complain, parse
 
 if TYPE_CHECKING:
-    from interlace.audiovisual.event_settings import EpochRow
+    from interlace.audiovisual.tasks.event_settings import EpochRow
 
 
 def run(arguments: list[str]) -> int:
@@ -72,14 +72,14 @@ def train(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from interlace.allocator import keep_freed_memory
-    from interlace.audiovisual.event_output import RESULTS
-    from interlace.audiovisual.event_settings import EventSettings
-    from interlace.audiovisual.feature_store import EXTRACTOR
-    from interlace.audiovisual.features import load_extractor
-    from interlace.audiovisual.open_timelines import open_timelines
-    from interlace.audiovisual.score_models import MODEL
-    from interlace.audiovisual.seed_table import markdown_table
-    from interlace.audiovisual.seeds import train_seeds
+    from interlace.audiovisual.features.extractor import load_extractor
+    from interlace.audiovisual.features.feature_store import EXTRACTOR
+    from interlace.audiovisual.tasks.event_output import RESULTS
+    from interlace.audiovisual.tasks.event_settings import EventSettings
+    from interlace.audiovisual.tasks.score_models import MODEL
+    from interlace.audiovisual.tasks.seed_table import markdown_table
+    from interlace.audiovisual.tasks.seeds import train_seeds
+    from interlace.audiovisual.timelines.open_timelines import open_timelines
 
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}: train with one seed at least")

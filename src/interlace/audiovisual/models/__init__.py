@@ -1,0 +1,1 @@
+"""Dual attention matching, both its tasks, and what it is compared with."""

@@ -1,0 +1,1 @@
+"""Fit, score and keep networks of audio-visual events."""
