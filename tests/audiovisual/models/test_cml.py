@@ -88,8 +88,11 @@ def test_a_hit_is_the_exact_start() -> None:
     network = Fixed(torch.tensor([[0.0, 5.0, 5.0, 0.0], [5.0, 5.0, 0.0, 0.0]]))
     videos = batch([0, 1, 1, 0], [0, 1, 1, 0])
     assert network.starts(videos, "audio").tolist() == [1, 0]
-    assert network.hits(videos, "audio").tolist() == [1.0, 0.0]  # one segment off is wrong
-    assert network.hits(videos, "visual").tolist() == [0.0, 0.0]
+    assert network.hits(videos, network.starts(videos, "audio")).tolist() == [
+        1.0,
+        0.0,
+    ]  # one segment off is wrong
+    assert network.hits(videos, network.starts(videos, "visual")).tolist() == [0.0, 0.0]
 
 
 def test_a_video_without_event_has_no_start() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from interlace.audiovisual import Batch, Timeline, collate
-from interlace.audiovisual.models.localizer import EventLocalizer
+from interlace.audiovisual.models.localizer import EventLocalizer, focused_loss
 
 N, A, D, P, K = 5, 7, 11, 4, 3
 
@@ -73,16 +73,26 @@ def test_with_focus_the_category_is_told_from_what_is_relevant() -> None:
     for b, n in enumerate(videos.mask.sum(1).tolist()):
         p = ((matching.heard.sigmoid() + matching.seen.sigmoid()) / 2)[b, :n, None]
         segments = torch.cat([matching.segment_audio, matching.segment_visual], 2)[b, :n]
-        expected.append((p * segments).sum(0) / p.sum())
-    torch.testing.assert_close(logits, model.classify(torch.stack(expected)))
+        expected.append((p * model.classify(segments)).sum(0) / p.sum())
+    torch.testing.assert_close(logits, torch.stack(expected))
     model.matching.heard_bias.data.fill_(-1e4)
     model.matching.seen_bias.data.fill_(-1e4)
     assert model(videos)[1].isfinite().all()  # nothing is relevant
 
 
+def test_the_focused_loss_is_that_of_the_event_and_of_each_of_its_segments() -> None:
+    logits, relevant = torch.randn(2, 4, K).double(), torch.tensor([[0, 1, 1, 0], [0, 0, 0, 0]]).bool()
+    audio, visual = torch.randn(2, 4, A), torch.randn(2, 4, P, D)
+    videos = Batch(audio, visual, torch.ones(2, 4).bool(), torch.tensor([2, -1]), relevant)
+    of_event = -logits[0, 1:3].mean(0).log_softmax(0)[2]
+    of_segments = -logits[0, 1:3].log_softmax(1)[:, 2].mean()
+    torch.testing.assert_close(focused_loss(logits, videos), (of_event + of_segments) / 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"context": "all"}, "context='all': it is one of none, own, joint"),
         ({"category_weight": 1.5}, "category_weight=1.5"),
         ({"direction": "up"}, "direction='up': it is one of both, heard, seen"),
         ({"width": 0}, "width=0"),

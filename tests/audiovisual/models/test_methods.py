@@ -23,7 +23,7 @@ VARIANTS = {
 }
 SEL = {**SEL_METHODS, **VARIANTS}
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "context": {"context": True},
+    "context": {"context": "own"},
     "uncrossed": {"cross": False},
     "focus": {"focus": True, "hidden": 6},
 }
@@ -63,7 +63,7 @@ def answers(network: nn.Module, batch: Batch) -> list[torch.Tensor]:
         for answer in (
             network.relevance(batch, query),
             network.starts(batch, query),
-            network.hits(batch, query),
+            network.hits(batch, network.starts(batch, query)),
         )  # type: ignore[operator]
     ]
 

@@ -16,13 +16,13 @@ def test_each_video_is_run_over_as_if_it_were_alone() -> None:
 
 
 def test_context_looks_both_ways() -> None:
-    layer, x, everywhere = SegmentContext(8), torch.randn(1, 5, 8), torch.ones(1, 5, dtype=torch.bool)
-    before = layer(x, everywhere)
+    layer, x, everywhere = SegmentContext(8, 8), torch.randn(1, 5, 8), torch.ones(1, 5, dtype=torch.bool)
+    before = layer(x, x, everywhere)
     x[0, 2] += 1
-    changed = (layer(x, everywhere) - before).abs().amax(2)[0]
+    changed = (layer(x, x, everywhere) - before).abs().amax(2)[0]
     assert (changed > 1e-5).all()
 
 
 def test_an_odd_width_is_an_error() -> None:
     with pytest.raises(ValueError, match="width=7"):
-        SegmentContext(7)
+        SegmentContext(7, 7)

@@ -132,10 +132,6 @@ class CrossModalNetwork(nn.Module, ABC):
         """
         return best_start(self.window_scores(batch, query), batch.relevant.sum(1), batch.mask)
 
-    def hits(self, batch: Batch, query: Query) -> Float[Tensor, " B"]:
-        """1 where the start is exactly right, 0 elsewhere; for chance, the probability of that. On the CPU.
-
-        Raises:
-            ValueError: a video has no event; keep those of :func:`is_asked`.
-        """
-        return (self.starts(batch, query) == event_start(batch.relevant)).cpu().double()
+    def hits(self, batch: Batch, starts: Tensor) -> Float[Tensor, " B"]:
+        """1 where a start (int64 (B,)) is exactly right, 0 elsewhere; for chance, the probability of that. On the CPU."""
+        return (starts == event_start(batch.relevant)).cpu().double()

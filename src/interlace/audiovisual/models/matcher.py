@@ -7,8 +7,10 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from interlace.audiovisual.models.cml import CrossModalNetwork, Query
+from interlace.audiovisual.models.aligned import aligned_sums
+from interlace.audiovisual.models.cml import CrossModalNetwork, Query, window_sums
 from interlace.audiovisual.models.dam import DualAttentionMatching, Matching
+from interlace.audiovisual.models.local_matching import LocalMatching, partners_loss
 from interlace.audiovisual.models.localization import check_features
 from interlace.audiovisual.models.relevance import relevance_loss
 from interlace.audiovisual.timelines.timeline import Batch
@@ -26,6 +28,8 @@ class CrossModalMatcher(CrossModalNetwork):
         num_events: not used: no category is learned. Here since all networks are built alike.
         each: the loss of p_t^A and of p_t^V instead of that of their mean, see
             :func:`interlace.audiovisual.models.relevance.relevance_loss`.
+        local: each segment of a window is also compared with its own partner in the query, see
+            :class:`interlace.audiovisual.models.local_matching.LocalMatching`. Not in the slides.
         region: False takes the global features over all segments: without attention to the event region.
         guided: audio-guided attention over the places. False by default, against the paper: it would let the sound
             of each second into the picture of that second, which is searched with that very sound (A2V), and the
@@ -51,6 +55,7 @@ class CrossModalMatcher(CrossModalNetwork):
         num_events: int,
         each: bool = False,
         region: bool = True,
+        local: bool = False,
         width: int = 256,
         dropout: float = 0.5,
         normalize: bool = True,
@@ -75,10 +80,12 @@ class CrossModalMatcher(CrossModalNetwork):
             "num_events": num_events,
             "each": each,
             "region": region,
+            "local": local,
             **matching,
         }
         self.each = each
         self.region = region
+        self.partners = LocalMatching(width) if local else None
         self.matching = DualAttentionMatching(audio_features, visual_features, **matching)
 
     def forward(self, batch: Batch) -> Matching:
@@ -88,9 +95,24 @@ class CrossModalMatcher(CrossModalNetwork):
         return self.matching(batch.audio, batch.visual, region, batch.mask)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """Binary cross-entropy of the relevance (eq. 5)."""
+        """Binary cross-entropy of the relevance (eq. 5); with ``local`` the mean of it and of the partners' loss."""
         matching = self(batch)
-        return relevance_loss(matching.logits(), batch.relevant, batch.mask, each=self.each)
+        relevance = relevance_loss(matching.logits(), batch.relevant, batch.mask, each=self.each)
+        if self.partners is None:
+            return relevance
+        log_odds = self.partners(matching.segment_audio, matching.segment_visual)
+        return (relevance + partners_loss(log_odds, batch.relevant, batch.mask)) / 2
+
+    def window_scores(self, batch: Batch, query: Query) -> Float[Tensor, "B N"]:
+        """The summed log-odds of the relevance; with ``local`` and those of each segment and its partner."""
+        if self.partners is None:
+            return super().window_scores(batch, query)
+        matching = self(batch)
+        relevance = matching.seen if query == "audio" else matching.heard
+        pairs = self.partners(matching.segment_audio, matching.segment_visual)
+        pairs = pairs if query == "audio" else pairs.transpose(1, 2)
+        sums = window_sums(relevance, batch.relevant.sum(1))
+        return sums + aligned_sums(pairs, batch.relevant).to(sums)
 
     def relevance(self, batch: Batch, query: Query) -> Float[Tensor, "B N"]:
         """Log-odds of the other modality's segments: of p_t^V for a query of sound, of p_t^A for one of picture."""

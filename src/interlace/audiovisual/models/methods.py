@@ -35,6 +35,11 @@ class Method:
 
 SEL_METHODS: dict[str, Method] = {
     "dam": Method(EventLocalizer, "gradient", "Dual attention matching (Wu et al., ICCV 2019)."),
+    "dam_joint": Method(
+        partial(EventLocalizer, context="joint", focus=True, width=256),
+        "gradient",
+        "The same, where sound and picture meet before they are matched, and relevant segments tell the category.",
+    ),
     "audio": Method(
         partial(SegmentClassifier, modalities=("audio",)), "gradient", "LSTM over the sound alone."
     ),
@@ -55,6 +60,11 @@ SEL_METHODS: dict[str, Method] = {
 
 CML_METHODS: dict[str, Method] = {
     "dam": Method(CrossModalMatcher, "gradient", "Dual attention matching (Wu et al., ICCV 2019)."),
+    "dam_local": Method(
+        partial(CrossModalMatcher, local=True),
+        "gradient",
+        "The same, and each segment of a window is matched with its own partner in the query.",
+    ),
     "avdln": Method(DistanceMatcher, "gradient", "Learned distances (AVDLN, Tian et al., ECCV 2018)."),
     "cca": Method(CorrelationMatcher, "closed_form", "Canonical correlation, the linear form of DCCA."),
     "chance": Method(ChanceMatcher, "closed_form", "A start drawn evenly: the expected value, exactly."),

@@ -23,10 +23,11 @@ def run_over(lstm: nn.Module, x: Float[Tensor, "B N D"], mask: Bool[Tensor, "B N
 
 
 class SegmentContext(nn.Module):
-    """Every segment with what comes before and after it: LayerNorm(x + BiLSTM(x)).
+    """Every segment with what comes before and after it: LayerNorm(x + BiLSTM(y)).
 
     Args:
         width: numbers in a segment's feature, an even number.
+        seen: numbers in what the LSTM reads (y): those of x, or more.
 
     Raises:
         ValueError: the width is odd.
@@ -34,17 +35,20 @@ class SegmentContext(nn.Module):
     Example:
         >>> import torch
         >>> from interlace.audiovisual.models.recurrent import SegmentContext
-        >>> SegmentContext(8)(torch.rand(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)).shape
+        >>> x, everywhere = torch.rand(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
+        >>> SegmentContext(8, 8)(x, x, everywhere).shape
         torch.Size([2, 5, 8])
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, seen: int) -> None:
         super().__init__()
         if width % 2:
             raise ValueError(f"width={width}: with context it is even, half of it for each direction of time")
-        self.lstm = nn.LSTM(width, width // 2, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(seen, width // 2, batch_first=True, bidirectional=True)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Float[Tensor, "B N W"], mask: Bool[Tensor, "B N"]) -> Float[Tensor, "B N W"]:
+    def forward(
+        self, x: Float[Tensor, "B N W"], y: Float[Tensor, "B N Y"], mask: Bool[Tensor, "B N"]
+    ) -> Float[Tensor, "B N W"]:
         """Over the segments that there are."""
-        return self.norm(x + run_over(self.lstm, x, mask))
+        return self.norm(x + run_over(self.lstm, y, mask))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from interlace.audiovisual.models.cml import is_asked
+from interlace.audiovisual.models.cml import best_start, is_asked
 from interlace.audiovisual.tasks.batches import BatchReader, rows_of
 from interlace.audiovisual.tasks.event_metrics import (
     percentage,
@@ -109,9 +109,11 @@ def _match(network: Any, batch: Batch) -> dict[str, Tensor]:
         values[direction] = torch.full((len(asked),), -1)
         values[f"{direction}_hit"] = torch.zeros(len(asked), dtype=torch.float64)
         if some is not None:
-            _require_finite(network.relevance(some, query)[some.mask])
-            values[direction][values["asked"]] = network.starts(some, query).cpu()
-            values[f"{direction}_hit"][values["asked"]] = network.hits(some, query).cpu()
+            scores = network.window_scores(some, query)
+            _require_finite(scores[some.mask.to(scores.device)])
+            starts = best_start(scores, some.relevant.sum(1), some.mask)
+            values[direction][values["asked"]] = starts.cpu()
+            values[f"{direction}_hit"][values["asked"]] = network.hits(some, starts)
     return values
 
 

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from interlace.audiovisual.models.aligned import aligned_sums
 from interlace.audiovisual.models.attention import masked_mean
-from interlace.audiovisual.models.baselines.aligned import aligned_sums
 from interlace.audiovisual.models.cml import CrossModalNetwork, Query
 from interlace.audiovisual.models.localization import check_features
 from interlace.audiovisual.timelines.timeline import Batch, Timeline
@@ -87,7 +87,7 @@ class CorrelationMatcher(CrossModalNetwork):
         Raises:
             ValueError: fewer than two seconds have an event.
         """
-        rows = [(t.audio[t.relevant], t.visual[t.relevant].mean(1)) for t in timelines]
+        rows = [(t.audio[t.relevant], t.visual[t.relevant].double().mean(1)) for t in timelines]
         audio = torch.cat([pair[0] for pair in rows]).double() if rows else torch.zeros(0, 0)
         if len(audio) < 2:
             raise ValueError(

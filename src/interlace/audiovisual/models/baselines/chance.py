@@ -81,7 +81,7 @@ class ChanceMatcher(CrossModalNetwork):
         >>> from interlace.audiovisual import Timeline, collate
         >>> from interlace.audiovisual.models.baselines import ChanceMatcher
         >>> bark = Timeline("bark", torch.rand(4, 3), torch.rand(4, 1, 5), 1, torch.tensor([0, 1, 1, 1]).bool())
-        >>> ChanceMatcher(audio_features=3, visual_features=5, num_events=2).hits(collate([bark]), "audio")
+        >>> ChanceMatcher(audio_features=3, visual_features=5, num_events=2).hits(collate([bark]), torch.tensor([0]))
         tensor([0.5000], dtype=torch.float64)
     """
 
@@ -100,6 +100,6 @@ class ChanceMatcher(CrossModalNetwork):
         """The same for all."""
         return torch.zeros_like(batch.mask, dtype=torch.float32)
 
-    def hits(self, batch: Batch, query: Query) -> Float[Tensor, " B"]:  # noqa: ARG002
+    def hits(self, batch: Batch, starts: Tensor) -> Float[Tensor, " B"]:  # noqa: ARG002
         """1 / (N - l + 1)."""
         return 1 / (batch.mask.sum(1) - batch.relevant.sum(1) + 1).cpu().double()

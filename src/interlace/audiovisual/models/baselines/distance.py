@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from interlace.audiovisual.models.aligned import aligned_sums
 from interlace.audiovisual.models.attention import masked_mean
-from interlace.audiovisual.models.baselines.aligned import aligned_sums
 from interlace.audiovisual.models.cml import CrossModalNetwork, Query
 from interlace.audiovisual.models.localization import check_features
 from interlace.audiovisual.timelines.timeline import Batch

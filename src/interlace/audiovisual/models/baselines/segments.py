@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from interlace.audiovisual.models.dam import segment_encoder
 from interlace.audiovisual.models.guided_attention import GuidedAttention, MeanOfPlaces
 from interlace.audiovisual.models.localization import Localization, check_features, padded_to, segment_loss
 from interlace.audiovisual.models.recurrent import run_over
@@ -30,6 +31,8 @@ class SegmentClassifier(nn.Module):
         num_events: events without background (K).
         modalities: ("audio",), ("visual",) or both.
         guided: audio-guided attention over the places (AVEL) instead of their plain mean.
+        width: numbers in an encoded feature before the LSTM: the encoders of DAM, so that the two differ in nothing but
+            the matching; 0 for none, as in the paper's code.
         recurrent: numbers in a state of an LSTM, in each direction; 128 in the paper's code.
         hidden: numbers between the states and the label; 64 in the paper's code.
         dropout: probability of dropping a number of a state; the paper's code has none (0). 0.5
@@ -58,6 +61,7 @@ class SegmentClassifier(nn.Module):
         num_events: int,
         modalities: Sequence[str] = MODALITIES,
         guided: bool = False,
+        width: int = 0,
         recurrent: int = 128,
         hidden: int = 64,
         dropout: float = 0.5,
@@ -76,6 +80,7 @@ class SegmentClassifier(nn.Module):
             "num_events": num_events,
             "modalities": list(modalities),
             "guided": guided,
+            "width": width,
             "recurrent": recurrent,
             "hidden": hidden,
             "dropout": dropout,
@@ -84,12 +89,17 @@ class SegmentClassifier(nn.Module):
         self.num_events = num_events
         self.look = GuidedAttention(audio_features, visual_features) if guided else MeanOfPlaces()
         sizes = {"audio": audio_features, "visual": visual_features}
-        self.norms = nn.ModuleDict(
-            {name: nn.LayerNorm(sizes[name]) if normalize else nn.Identity() for name in modalities}
+        self.encoders = nn.ModuleDict(
+            {
+                name: segment_encoder(sizes[name], width, dropout=dropout, normalize=normalize)
+                if width
+                else (nn.LayerNorm(sizes[name]) if normalize else nn.Identity())
+                for name in modalities
+            }
         )
         self.lstms = nn.ModuleDict(
             {
-                name: nn.LSTM(sizes[name], recurrent, batch_first=True, bidirectional=True)
+                name: nn.LSTM(width or sizes[name], recurrent, batch_first=True, bidirectional=True)
                 for name in modalities
             }
         )
@@ -106,7 +116,8 @@ class SegmentClassifier(nn.Module):
         check_features(batch, self.builder_args["audio_features"], self.builder_args["visual_features"])
         features = {"audio": batch.audio, "visual": self.look(batch.visual, batch.audio)}
         states = [
-            run_over(lstm, self.norms[name](features[name]), batch.mask) for name, lstm in self.lstms.items()
+            run_over(lstm, self.encoders[name](features[name]), batch.mask)
+            for name, lstm in self.lstms.items()
         ]
         return self.classify(torch.cat(states, 2))
 
@@ -120,9 +131,10 @@ class SegmentClassifier(nn.Module):
         """The best label of every segment; the relevance is the probability that it is not background."""
         probabilities = self(batch).float().softmax(2)
         events = (probabilities[..., :-1] * batch.mask[..., None]).sum(1)
+        tiny = torch.finfo(events.dtype).tiny
         labels = torch.where(batch.mask, probabilities.argmax(2), self.num_events)
         return Localization(
             labels=labels,
-            event_scores=events / events.sum(1, keepdim=True),
+            event_scores=(events + tiny) / (events + tiny).sum(1, keepdim=True),  # all may be background
             relevance=padded_to(batch.mask, 1 - probabilities[..., -1], 0.0),
         )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from interlace.audiovisual.models.baselines.aligned import aligned_sums
+from interlace.audiovisual.models.aligned import aligned_sums
 
 
 def test_every_window_is_compared_first_to_first() -> None:

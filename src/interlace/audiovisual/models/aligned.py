@@ -16,7 +16,7 @@ def aligned_sums(similarity: Float[Tensor, "B N N"], relevant: Bool[Tensor, "B N
 
     Example:
         >>> import torch
-        >>> from interlace.audiovisual.models.baselines.aligned import aligned_sums
+        >>> from interlace.audiovisual.models.aligned import aligned_sums
         >>> aligned_sums(torch.eye(4)[None], torch.tensor([[False, True, True, False]]))
         tensor([[0., 2., 0., 0.]])
     """
