@@ -7,7 +7,7 @@ The sound is the data set's own MFCC (its waveforms are not published); the pict
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from interlace.audiovisual import Pair, Timeline, TimelineSet, compose
+from interlace.audiovisual import Pair, Timeline, TimelineSet, compose, save_timelines
 from interlace.data import video
 
 SPLITS = {
@@ -62,7 +62,9 @@ def _read(path: Path) -> Utterance:
     return Utterance(path.stem, LETTERS.index(match[1]), match[2], frames, mfcc)
 
 
-def composed_sets(data: Path, counts: dict[str, int], seed: int) -> Iterator[tuple[str, TimelineSet]]:
+def composed_sets(
+    data: Path, counts: dict[str, int], seed: int, in_step: bool
+) -> Iterator[tuple[str, TimelineSet]]:
     """The three splits, composed by :func:`interlace.audiovisual.compose` and filled with the utterances' rows.
 
     A place in a training timeline shows and sounds a variant of its utterance drawn anew.
@@ -80,7 +82,7 @@ def composed_sets(data: Path, counts: dict[str, int], seed: int) -> Iterator[tup
             for i, one in enumerate(utterances)
             if one.talker in talkers
         ]
-        numbered = compose(pairs, num_timelines=counts[split], seed=100 * seed + number)
+        numbered = compose(pairs, num_timelines=counts[split], in_step=in_step, seed=100 * seed + number)
         timelines = tuple(_filled(timeline, sounds, pictures, chance) for timeline in numbered)
         about = f"composed of AVLetters, {split}: {', '.join(talkers)}, seed {seed}"
         yield split, TimelineSet(LETTERS, timelines, about)
@@ -173,12 +175,10 @@ class _Standard:
         return (rows - self.mean) / self.deviation
 
 
-def write_sets(data: Path, folder: Path, counts: dict[str, int], seed: int) -> None:
+def write_sets(data: Path, folder: Path, counts: dict[str, int], *, seed: int, in_step: bool) -> None:
     """Write train, val and test.safetensors, unless they are there."""
-    from interlace.audiovisual import save_timelines
-
-    missing: Sequence[str] = [name for name in SPLITS if not (folder / f"{name}.safetensors").exists()]
+    missing = [name for name in SPLITS if not (folder / f"{name}.safetensors").exists()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, timelines in composed_sets(data, counts, seed):
+        for name, timelines in composed_sets(data, counts, seed, in_step):
             save_timelines(folder / f"{name}.safetensors", timelines)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -39,6 +40,40 @@ def data(tmp_path_factory):
     for seed, (split, count) in enumerate((("train", 24), ("val", 9), ("test", 8))):
         save_timelines(folder / f"{split}.safetensors", made(count, seed))
     return folder
+
+
+def test_what_is_wrong_is_said_in_options_before_any_work(data, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for words, message in (
+        (["--epochs", "0"], "--epochs=0 must be at least 1"),
+        (["--output", str(file)], f"--output {file} is a file; give a folder"),
+        (["--output", str(file / "runs")], f"--output {file / 'runs'} cannot be made: {file} is a file"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            run(["train", str(data), *words])
+
+
+def test_a_single_list_is_evaluated_on_what_it_holds_out(tmp_path, capsys):
+    from interlace.audiovisual.features.extractor import Features, create_extractor, save_extractor
+    from interlace.audiovisual.features.feature_file import write_features
+
+    spec = {"audio": {"name": "log_mel"}, "visual": {"name": "resnet10t", "image_size": 32}}
+    extractor, features = create_extractor(spec), tmp_path / "features"
+    save_extractor(features / "extractor.safetensors", extractor)
+    rows = Features(torch.rand(4, 256), torch.rand(4, 1, 512), torch.ones(4).bool(), (), 4.0)
+    lines = ["path,event,start,end"]
+    for number in range(8):
+        place = features / f"{number}.mp4.safetensors"
+        write_features(place, rows, extractor=extractor.fingerprint(), source={"bytes": 7})
+        lines.append(f"{number}.mp4,{LABELS[number % 2]},1,3")
+    listed = tmp_path / "events.csv"
+    listed.write_text("\n".join(lines))
+    words = [str(listed), "--features", str(features), "--val_share", "0.25"]
+    assert run(["train", *words, "--method", "chance", "--output", str(tmp_path / "runs"), "--no-embed"]) == 0
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("evaluate: "))
+    assert told.endswith(f"{listed} --features {features} --split val --val_share 0.25")
+    assert run(told.split()[3:]) == 0
 
 
 def test_train_and_evaluate(data, tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +26,18 @@ SMALL = [
 QUICK = ["--audio", "log_mel", "--device", "cpu", *SMALL]
 
 
-@pytest.fixture
-def clips(tmp_path: Path, make_video: Callable[..., Path]) -> Path:
-    root = tmp_path / "my clips"
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
+    root = tmp_path_factory.mktemp("encoded")
     for i in range(7):
         make_video(root / f"{i}.mp4", num_frames=12)
     return root
+
+
+@pytest.fixture
+def clips(tmp_path: Path, encoded: Path) -> Path:
+    """A copy that may be changed."""
+    return shutil.copytree(encoded, tmp_path / "my clips")
 
 
 def test_run_and_go_on(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +58,8 @@ def test_run_and_go_on(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_options_reach_the_networks(clips: Path, tmp_path: Path) -> None:
     output = tmp_path / "features"
+    for i in range(1, 7):
+        (clips / f"{i}.mp4").unlink()
     options = ["--map", "on", "--crop", "whole", "--visual_args", '{"pad_type": "same"}']
     options += ["--audio_args", '{"num_steps": 2}', "--audio", "log_mel", "--image_size", "64"]
     options += ["--visual", "mobilenetv2_050", "--visual_weights", "none", "--frames_per_second", "1"]
@@ -66,6 +75,11 @@ def test_options_reach_the_networks(clips: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--visual", "resnet1"], "there is no network 'resnet1'"),
+        (["--visual", "resnett50"], "there is no network 'resnett50'; did you mean resnet50"),
+        (["--visual", "tin_resnett50"], "did you mean tin_resnet50"),
+        (["--visual_args", '{"glitter": 1}'], "'glitter'"),
+        (["--frames_per_second", "0"], "--frames_per_second 0 must be at least 1"),
+        (["--image_size", "-3"], "--image_size -3 must be at least 1"),
         (["--visual", "a.safetensors"], "--visual_weights none: the checkpoint a.safetensors brings its own"),
         (
             ["--visual", "missing.safetensors", "--visual_weights", "auto"],
@@ -88,6 +102,10 @@ def test_what_is_wrong_is_said(clips: Path, tmp_path: Path, options: list[str], 
 def test_places_that_cannot_be(clips: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a file; give a folder"):
         run([str(clips), "--output", str(clips / "0.mp4"), *QUICK])
+    with pytest.raises(ValueError, match=r"cannot be made: .*0\.mp4 is a file; give a folder"):
+        run([str(clips), "--output", str(clips / "0.mp4" / "features"), *QUICK])
+    with pytest.raises(ValueError, match=r"0\.mp4 is a file; give the folder that it is in"):
+        run([str(clips / "0.mp4"), "--output", str(tmp_path / "features"), *QUICK])
     with pytest.raises(ValueError, match="there is no such folder"):
         run([str(tmp_path / "nothing"), "--output", str(tmp_path / "features"), *QUICK])
 

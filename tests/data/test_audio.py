@@ -74,7 +74,7 @@ def encode(stream: av.AudioStream, track: Track) -> list[av.Packet]:
     scale = {"s1": 32767, "s3": 2**31 - 128, "u8": 127}.get(name[:2], 1)
     values = values * scale + (128 if name.startswith("u8") else 0)
     dtype = {"s1": np.int16, "s3": np.int32, "u8": np.uint8}.get(name[:2], np.float32)
-    size = stream.codec_context.frame_size or 320
+    size = stream.codec_context.frame_size or track.rate // 50
     packets = []
     for first in range(0, values.shape[1], size):
         part = np.round(values[:, first : first + size]) if scale > 1 else values[:, first : first + size]

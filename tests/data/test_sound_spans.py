@@ -42,6 +42,7 @@ def test_samples_of_each_second_are_counted(spans: list[Span], expected: list[in
         ([(9, 291)], []),
         ([(10, 300)], ["the sound begins at 0.10 s: zeros before"]),
         ([(0, 290)], ["the sound ends at 2.90 s: zeros from there"]),
+        ([(0, 97), (98, 300)], []),  # 10 ms: less than a packet
         ([(0, 97), (100, 300)], ["a gap of 0.03 s in the sound (at 0.97 s): zeros there"]),
         (
             [(0, 10), (20, 30), (40, 50), (60, 70), (90, 300)],

@@ -48,6 +48,7 @@ def evaluate(
     from interlace.audiovisual.tasks.score_models import find_models, score_models
     from interlace.audiovisual.tasks.seed_table import markdown_table
     from interlace.audiovisual.timelines.open_timelines import open_timelines
+    from interlace.cli.av_output import require_writable
 
     if len(paths) < 2:
         raise ValueError(f"{paths[0]}: name the checkpoints and, last, the data: MODEL [MODEL ...] DATA")
@@ -56,6 +57,7 @@ def evaluate(
     *named, data = paths
     models = find_models(named)
     folder = output or (named[0] if named[0].is_dir() else named[0].parent) / f"evaluation_{split}"
+    require_writable("output", folder)
     timelines = open_timelines(data, split, features=features, val_share=val_share)
     print(f"{len(timelines)} timelines, {len(timelines.labels)} events: {timelines.source}", flush=True)
     rows = score_models(

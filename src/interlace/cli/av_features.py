@@ -67,17 +67,23 @@ def features(
         crop: center: the middle square of the picture; whole: all of it, squeezed to a square.
         num_workers: Videos that are worked on at a time.
         frames: Template of frame files, where videos are folders of pictures, e.g. img_{:05d}.jpg.
-        on_error: Leave damaged videos out and list them; or store them too, the nearest frame standing in.
+        on_error: raise: leave damaged videos out and list them; skip: store them too, the nearest frame standing in
+            for a damaged one.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from interlace.allocator import keep_freed_memory
     from interlace.audiovisual.features.extractor import Extractor
     from interlace.audiovisual.features.feature_store import store_features
+    from interlace.cli.av_output import require_writable
     from interlace.data.video import find_videos
     from interlace.devices import choose_device
 
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"--output {output} is a file; give a folder")
+    if data.is_file():
+        raise ValueError(f"{data} is a file; give the folder that it is in")
+    require_writable("output", output)
+    for option, number in (("frames_per_second", frames_per_second), ("image_size", image_size)):
+        if number is not None and number < 1:
+            raise ValueError(f"--{option} {number} must be at least 1")
     if num_workers < 1:
         raise ValueError(f"--num_workers {num_workers}: someone has to do the work; give 1 or more")
     find_videos(data)  # its error comes before any download
@@ -154,6 +160,8 @@ def _visual(name: str, weights: str, arguments: dict[str, Any]) -> VisualExtract
         return create_visual_extractor(name, **arguments)
     try:
         return create_visual_extractor(name, pretrained=_pretrained(weights), **arguments)
+    except TypeError as error:
+        raise ValueError(f"--visual_args {arguments}: {name} does not take them ({error})") from error
     except WeightsError as error:
         reason = str(error).partition("; train from scratch")[0]
         raise ValueError(f"{reason}; give a file with --visual_weights FILE") from error

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from interlace.audiovisual.prediction.localize_file import EventRecognizer
 
 
+NOT_DRAWN = "its timeline is there, and could not be drawn"
+"""How the reason begins, where it is the picture that failed."""
+
+
 def run(arguments: list[str]) -> int:
     """Find the events of videos."""
     return predict(**parse("av predict", predict, arguments))
@@ -56,17 +60,21 @@ def predict(
     from interlace.allocator import keep_freed_memory
     from interlace.audiovisual.prediction.localize_file import EventRecognizer
     from interlace.audiovisual.prediction.timeline_text import check_suffix, print_timelines, write_timelines
+    from interlace.cli.av_output import require_writable
     from interlace.inference.batch import expand
 
     if output is not None:
         check_suffix(output)
-    if pictures is not None and pictures.exists() and not pictures.is_dir():
-        raise ValueError(f"--pictures {pictures} is a file; give a folder")
+        require_writable("output", output.parent)
+    if pictures is not None:
+        require_writable("pictures", pictures)
+    if model.is_dir():
+        raise ValueError(_name_one_of(model))
     question = _query(query, start, end)
     keep_freed_memory()
     recognizer = EventRecognizer(model, device=device, extractor=extractor)
     recognizer.check_query(question)
-    videos = expand(paths)
+    videos = without_drawings(expand(paths), paths, pictures)
     with _progress() as report:
         predictions, failures = predict_videos(
             recognizer,
@@ -79,13 +87,15 @@ def predict(
         )
     failures = [(path, in_options(reason)) for path, reason in failures]
     print_timelines(predictions, failures)
-    if pictures is not None and predictions:
-        print(f"{'picture' if len(predictions) == 1 else 'pictures'}: {pictures}")
+    drawn = len(predictions) - sum(reason.startswith(NOT_DRAWN) for _, reason in failures)
+    if pictures is not None and drawn:
+        print(f"{'picture' if drawn == 1 else 'pictures'}: {pictures}")
     if output is not None:
         write_timelines(output, predictions, failures)
         print(f"written: {output}")
     if failures:
-        return complain(f"no timeline of {len(failures)} of the videos (listed above)", status=1)
+        what = "timeline" if len(predictions) + len(failures) == len(videos) else "timeline or no picture"
+        return complain(f"no {what} of {len(failures)} of the videos (listed above)", status=1)
     return 0
 
 
@@ -100,8 +110,6 @@ def predict_videos(
     progress: Callable[[float, int, Path], None],
 ) -> tuple[list[EventPrediction], list[tuple[str, str]]]:
     """Predict and draw all videos; what cannot be read is listed, and the rest is done. Ctrl-C keeps what is done."""
-    from interlace.audiovisual.prediction.draw_prediction import draw_prediction
-
     predictions: list[EventPrediction] = []
     failures: list[tuple[str, str]] = []
     for position, (path, drawing) in enumerate(zip(videos, drawings, strict=True)):
@@ -117,16 +125,49 @@ def predict_videos(
             )
             predictions.append(prediction)
             if drawing is not None:
-                draw_prediction(prediction, drawing, frame_template=frame_template)
+                failures += _draw(prediction, drawing, frame_template)
         except (ValueError, OSError) as problem:
-            reason = " ".join(str(problem).removeprefix(f"{path}:").split())
-            failures.append((str(path), reason or type(problem).__name__))
+            failures.append((str(path), _reason(path, problem)))
         except KeyboardInterrupt:
             left = len(videos) - position - 1
             failures.append((str(path), f"stopped by Ctrl-C before it was done; {left} more were not begun"))
             break
         report(1, 1)
     return predictions, failures
+
+
+def _draw(prediction: EventPrediction, drawing: Path, frame_template: str | None) -> list[tuple[str, str]]:
+    """What failed, if anything: the prediction itself stands."""
+    from interlace.audiovisual.prediction.draw_prediction import draw_prediction
+
+    try:
+        draw_prediction(prediction, drawing, frame_template=frame_template)
+    except (ValueError, OSError) as problem:
+        return [(prediction.path, f"{NOT_DRAWN}: {_reason(Path(prediction.path), problem)}")]
+    return []
+
+
+def _reason(path: Path, problem: Exception) -> str:
+    return " ".join(str(problem).removeprefix(f"{path}:").split()) or type(problem).__name__
+
+
+def without_drawings(videos: Sequence[Path], named: Sequence[str], pictures: Path | None) -> list[Path]:
+    """Leave out folders of timelines that an earlier run has drawn among the videos: they look like frames of one."""
+    if pictures is None:
+        return list(videos)
+    drawn = pictures.resolve()
+    if any(Path(name).resolve().is_relative_to(drawn) for name in named):
+        return list(videos)  # they are meant
+    return [video for video in videos if not (video.is_dir() and video.resolve().is_relative_to(drawn))]
+
+
+def _name_one_of(folder: Path) -> str:
+    """What to give instead of a folder of runs."""
+    from interlace.audiovisual.tasks.score_models import MODEL
+
+    found = next(iter(sorted(folder.rglob(MODEL))), None)
+    hint = f"name the checkpoint in it, e.g. {found}" if found else f"it holds no {MODEL}; name a checkpoint"
+    return f"{folder} is a folder; {hint}"
 
 
 def drawings_of(videos: Sequence[Path], folder: Path | None) -> list[Path | None]:

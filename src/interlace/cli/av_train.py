@@ -51,7 +51,8 @@ def train(
     Args:
         data: Folder of the timelines, or a CSV file of events.
         task: sel: label every second with its event or background; cml: find the event of one modality in the other.
-        method: One or more of dam, audio, visual, concat, avel, chance (sel) or dam, avdln, cca, chance (cml).
+        method: One or more of dam, audio, visual, concat, avel, chance (sel) or dam, avdln, cca, chance (cml), behind
+            DATA, or with commas: dam,chance.
         features: Folder that `interlace av features` wrote, for lists of events in video files.
         output: Folder that receives a folder for each run, and results.md, .csv and .json; by default
             runs/av_TASK.
@@ -80,24 +81,27 @@ def train(
     from interlace.audiovisual.tasks.seed_table import markdown_table
     from interlace.audiovisual.tasks.seeds import train_seeds
     from interlace.audiovisual.timelines.open_timelines import open_timelines
+    from interlace.cli.av_output import require_writable
 
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}: train with one seed at least")
     output = output or Path("runs") / f"av_{task}"
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"--output {output} is a file; give a folder")
-    settings = EventSettings(
-        task=task,
-        epochs=epochs,
-        patience=patience,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        clip_gradient=clip_gradient,
-        network=network or {},
-        device=device,
-    )
+    require_writable("output", output)
+    try:
+        settings = EventSettings(
+            task=task,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            clip_gradient=clip_gradient,
+            network=network or {},
+            device=device,
+        )
+    except ValueError as error:
+        raise ValueError(f"--{error}") from error  # each begins with the name of a setting
     keep_freed_memory()
     methods = [name for word in method for name in word.split(",") if name]
     splits = ("train", "val", "test") if test else ("train", "val")
@@ -132,9 +136,11 @@ def train(
         name, seed = done[0]
         model = shlex.quote(str(output / name / f"seed{seed}" / MODEL))
         more = f" --features {shlex.quote(str(features))}" if features else ""
-        print(
-            f"evaluate: interlace av evaluate {shlex.quote(str(output))} {shlex.quote(str(data))}{more} --split test"
-        )
+        more += (
+            " --split val" if data.is_file() else " --split test"
+        )  # a single list is all for these two splits
+        more += f" --val_share {val_share:g}" if data.is_file() and val_share != 0.2 else ""
+        print(f"evaluate: interlace av evaluate {shlex.quote(str(output))} {shlex.quote(str(data))}{more}")
         if features:
             query = " --query audio --start 2 --end 4" if task == "cml" else ""
             other = "" if embed else f" --extractor {shlex.quote(str(features / EXTRACTOR))}"

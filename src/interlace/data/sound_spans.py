@@ -14,6 +14,8 @@ Span = tuple[int, int]
 
 NOTABLE_SECONDS = 0.1
 """Less is a codec's padding or the rest of a packet, and is not worth a word."""
+SHORTEST_GAP_SECONDS = 0.015
+"""Of a gap that is told: a packet that is lost leaves 20 ms (Opus) or more."""
 # Samples that rounding can leave between two pieces that join.
 _ROUNDING = 2
 
@@ -71,6 +73,7 @@ def gap_notes(spans: list[Span], rate: int, num_seconds: float) -> list[str]:
     if begins >= NOTABLE_SECONDS:
         notes.append(f"the sound begins at {begins:.2f} s: zeros before")
     gaps = [(last / rate, (first - last) / rate) for (_, last), (first, _) in pairwise(spans)]
+    gaps = [(at, length) for at, length in gaps if length >= SHORTEST_GAP_SECONDS]
     if gaps:
         count = "a gap" if len(gaps) == 1 else f"{len(gaps)} gaps"
         where = ", ".join(f"{at:.2f} s" for at, _ in gaps[:3]) + (", ..." if len(gaps) > 3 else "")

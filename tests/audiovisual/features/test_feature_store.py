@@ -25,13 +25,19 @@ def extractor():
     return create_extractor(SPEC)
 
 
-@pytest.fixture
-def root(tmp_path, make_video):
-    folder = tmp_path / "clips"
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory, make_video):
+    folder = tmp_path_factory.mktemp("encoded")
     make_video(folder / "a" / "one.mp4", num_frames=24)
     make_video(folder / "b" / "one.mp4", num_frames=30)
     make_video(folder / "b" / "two words.mkv", num_frames=7)
     return folder
+
+
+@pytest.fixture
+def root(tmp_path, encoded):
+    """A copy that may be changed."""
+    return shutil.copytree(encoded, tmp_path / "clips")
 
 
 def times(folder):
@@ -105,7 +111,8 @@ def test_other_networks_need_another_folder(root, tmp_path, extractor):
     with pytest.raises(ValueError, match="of networks with other weights; choose another --output"):
         store_features(root, output, create_extractor(SPEC))
     larger = Extractor(create_audio_extractor(), create_visual_extractor("resnet10t", image_size=64))
-    with pytest.raises(ValueError, match=r'of networks of another make .*"image_size": 32'):
+    told = "audio.num_steps 1 there, 4 here; visual.frames_per_second 2 there, 16 here; visual.image_size 32 there, 64 here"
+    with pytest.raises(ValueError, match=rf"of networks of another make \({told}\); choose another --output"):
         store_features(root, output, larger)
     other = tmp_path / "other"
     store_features(root, other, larger)
@@ -115,6 +122,17 @@ def test_other_networks_need_another_folder(root, tmp_path, extractor):
     ):
         FeatureStore(output).read("a/one.mp4")
     assert store_features(root, output, extractor).computed == 1
+
+
+def test_a_name_that_cannot_be_read_again_is_refused(tmp_path, encoded, extractor):
+    root = tmp_path / "clips"
+    root.mkdir()
+    path = root / os.fsdecode(b"bad\xff.mp4")
+    shutil.copyfile(encoded / "a" / "one.mp4", path)
+    ((failed, reason),) = store_features(root, tmp_path / "features", extractor).failures
+    assert failed == path
+    assert "its name is not UTF-8 text" in reason
+    assert "rename it" in reason
 
 
 def test_a_run_goes_on_where_it_was_interrupted(root, tmp_path, extractor):

@@ -19,7 +19,7 @@ from interlace.audiovisual.prediction import draw_prediction
 from interlace.audiovisual.prediction.draw_prediction import read_spectrum, read_strip
 from interlace.audiovisual.prediction.event_prediction import BACKGROUND, EventPrediction, EventQuery
 from interlace.audiovisual.prediction.localize_file import EventRecognizer
-from interlace.cli.av_predict import drawings_of, run
+from interlace.cli.av_predict import drawings_of, run, without_drawings
 from interlace.plots.event_timeline import EventTimeline
 
 
@@ -83,6 +83,8 @@ def test_a_query(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["cml", "a.mkv"], "give a query"),
         (["sel", "a.mkv", "--output", "told.txt"], "unknown format '.txt'"),
         (["sel", "a.mkv", "--pictures", "sel.safetensors"], "sel.safetensors is a file; give a folder"),
+        (["sel", "a.mkv", "--pictures", "sel.safetensors/x"], "sel.safetensors is a file; give a folder"),
+        (["sel", "a.mkv", "--output", "sel.safetensors/x.csv"], "--output sel.safetensors is a file"),
     ],
 )
 def test_wrong_words_are_told_before_any_work(
@@ -92,6 +94,45 @@ def test_wrong_words_are_told_before_any_work(
     with pytest.raises(ValueError, match=r".*") as told:
         run([f"{words[0]}.safetensors", *words[1:], "--device", "cpu"])
     assert message in str(told.value)
+
+
+def test_a_folder_of_runs_is_told_from_a_checkpoint(films: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is a folder; it holds no model\.safetensors; name a checkpoint"):
+        run([str(tmp_path), str(films / "videos" / "a.mkv")])
+    inside = tmp_path / "dam" / "seed0" / "model.safetensors"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    with pytest.raises(ValueError, match=f"is a folder; name the checkpoint in it, e.g. {inside}"):
+        run([str(tmp_path), str(films / "videos" / "a.mkv")])
+
+
+def test_a_picture_that_fails_takes_nothing_with_it(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(draw_prediction, "draw_prediction", full)
+    told = tmp_path / "told.json"
+    words = ["--device", "cpu", "--pictures", str(tmp_path / "drawn"), "--output", str(told)]
+    assert run([str(films / "sel.safetensors"), str(films / "videos" / "a.mkv"), *words]) == 1
+    said = capsys.readouterr()
+    assert "a.mkv: FAILED: its timeline is there, and could not be drawn: no space left on device" in said.out
+    assert "picture: " not in said.out
+    assert "no timeline or no picture of 1 of the videos" in said.err
+    assert len(json.loads(told.read_text())["predictions"]) == 1
+
+
+def test_drawings_of_an_earlier_run_are_no_videos(tmp_path: Path) -> None:
+    pictures = tmp_path / "timelines"
+    pictures.mkdir()
+    frames, film = tmp_path / "frames", tmp_path / "a.mkv"
+    frames.mkdir()
+    found = [film, frames, pictures]
+    assert without_drawings(found, [str(tmp_path)], pictures) == [film, frames]
+    assert without_drawings(found, [str(tmp_path)], tmp_path / "others") == found
+    assert without_drawings(found, [str(tmp_path)], tmp_path) == found  # frames within it are meant
+    assert without_drawings([pictures], [str(pictures)], pictures) == [pictures]
 
 
 def test_ctrl_c_keeps_what_is_done(

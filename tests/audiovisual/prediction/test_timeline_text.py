@@ -112,3 +112,18 @@ def test_files_are_written_whole_and_others_refused(tmp_path: Path) -> None:
     (tmp_path / "b.csv").mkdir()
     with pytest.raises(ValueError, match="is a folder; name a file"):
         write_timelines(tmp_path / "b.csv", [odd])
+
+
+def test_what_is_below_half_does_not_look_like_half() -> None:
+    prediction = EventPrediction("a.mp4", (O, "bark"), 2.0, relevance=(0.49997, 0.5))
+    assert [line.split("  ")[2] for line in lines([prediction])[1:]] == [
+        "relevance p 0.499",
+        "relevance p 0.500",
+    ]
+
+
+def test_a_name_cannot_move_the_cursor() -> None:
+    told = lines([], [("two\nlines\x1b[2J.mp4", "the file is empty")])
+    assert told == [
+        "two\N{REPLACEMENT CHARACTER}lines\N{REPLACEMENT CHARACTER}[2J.mp4: FAILED: the file is empty"
+    ]

@@ -148,8 +148,20 @@ def test_what_cannot_be_scored_is_named(localized, matched):
         evaluate_events(Reader(), localized, "cml")
 
 
-def test_scores_that_are_no_numbers_are_no_result(localized):
-    broken = TimelineSet(LABELS, (told("nan", 0, [1], [0], 0),))
-    broken[0].audio[0, 2] = torch.nan
-    with pytest.raises(NotFiniteError, match="not finite"):
-        evaluate_events(Reader(), broken, "sel")
+def test_scores_that_are_no_numbers_are_no_result(localized, matched):
+    class Lost(Reader, Seer):
+        """Its weights have diverged."""
+
+        def localize(self, batch):
+            return Localization(
+                batch.event[:, None].clamp(min=0),
+                torch.ones(len(batch.event), 3),
+                batch.audio[..., 2] * torch.nan,
+            )
+
+        def relevance(self, batch, query):
+            return super().relevance(batch, query) * torch.nan
+
+    for timelines, task in ((localized, "sel"), (matched, "cml")):
+        with pytest.raises(NotFiniteError, match="not finite"):
+            evaluate_events(Lost(), timelines, task)

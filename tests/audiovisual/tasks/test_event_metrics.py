@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
+from interlace.audiovisual import NO_EVENT, Batch
+from interlace.audiovisual.models.cml import is_asked
 from interlace.audiovisual.tasks.event_metrics import (
     percentage,
     reason_left_out,
@@ -45,6 +49,24 @@ def test_relevance_does_not_mind_which_event():
 )
 def test_why_a_video_is_not_asked(relevant, reason):
     assert reason_left_out(torch.tensor(relevant).bool()) == reason
+
+
+def test_it_is_the_rule_by_which_videos_are_asked():
+    rows = torch.tensor(list(itertools.product([0, 1], repeat=6))).bool()
+    mask = torch.ones_like(rows)
+    event = torch.where(rows.any(1), 0, NO_EVENT)
+    asked = is_asked(Batch(torch.zeros(64, 6, 1), torch.zeros(64, 6, 1, 1), mask, event, rows))
+    assert asked.tolist() == [not reason_left_out(row) for row in rows]
+    assert int(asked.sum()) == 6 * 7 // 2 - 1  # runs of 6 segments, but for the one that is all
+
+
+def test_a_label_that_is_no_class_is_not_counted_as_another():
+    true, mask = torch.tensor([[0, 2]]), torch.tensor([[True, True]])
+    for wrong in (-1, 3):
+        with pytest.raises(ValueError, match=r"predicted labels from .*; there are 3 classes, 0 to 2"):
+            segment_confusion(torch.tensor([[1, wrong]]), true, mask, 3)
+        filled = torch.tensor([[True, False]])
+        assert segment_confusion(torch.tensor([[1, wrong]]), true, filled, 3).sum() == 1
 
 
 def test_nothing_has_no_percentage():

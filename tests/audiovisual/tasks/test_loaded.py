@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from interlace.audiovisual import TimelineSet
-from interlace.audiovisual.tasks.loaded import fingerprint, loaded
+from interlace.audiovisual.tasks.loaded import fingerprints, in_both, loaded
 from interlace.audiovisual.timelines.read_on_access import ReadOnAccess
 
 
@@ -37,9 +37,9 @@ def test_what_does_not_fit_stays_where_it_is(read_once):
 
 def test_the_fingerprint_is_of_all_that_decides_a_number(made_set, read_once):
     timelines = made_set(5, 0)
-    known = fingerprint(timelines)
-    assert fingerprint(made_set(5, 0)) == known
-    assert fingerprint(read_once[0]) == known  # wherever it comes from
+    known = fingerprints(timelines).whole
+    assert fingerprints(made_set(5, 0)).whole == known
+    assert fingerprints(read_once[0]).whole == known  # wherever it comes from
 
     first = timelines[4]
     others = [
@@ -51,4 +51,15 @@ def test_the_fingerprint_is_of_all_that_decides_a_number(made_set, read_once):
     ]
     changed = [TimelineSet(timelines.labels, (*timelines[:4], other)) for other in others]
     changed.append(TimelineSet(("moo", *timelines.labels[1:]), timelines.timelines))
-    assert len({known, *map(fingerprint, changed)}) == 7
+    assert len({known, *(fingerprints(each).whole for each in changed)}) == 7
+
+    of_each = [fingerprints(each).each for each in (timelines, *changed)]
+    assert [in_both(of_each[0], each) for each in of_each] == [
+        5,
+        4,
+        4,
+        4,
+        4,
+        5,
+        5,
+    ]  # names and labels do not count

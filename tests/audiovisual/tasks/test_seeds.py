@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from interlace.audiovisual import TimelineSet
 from interlace.audiovisual.tasks.evaluation import evaluate_events
 from interlace.audiovisual.tasks.event_checkpoint import load_event_model, read_event_card
 from interlace.audiovisual.tasks.event_settings import EventSettings
@@ -93,6 +95,71 @@ def test_ctrl_c_keeps_finished_seeds_and_the_same_call_trains_the_others(sets, t
     assert (tmp_path / "audio" / "seed0" / "model.safetensors").stat().st_mtime_ns == kept
     whole = train_seeds(["audio"], sets[0], sets[1], QUICK, [1], tmp_path / "other", tell=quietly)
     assert tables["validation"][0].by_seed[1] == whole["validation"][0].by_seed[1]
+
+
+def test_the_test_split_decides_nothing(trained, sets, tmp_path):
+    output, tables = trained
+    without = train_seeds(["audio"], sets[0], sets[1], QUICK, [5], tmp_path, tell=quietly)
+    assert without["validation"][0].by_seed[5] == tables["validation"][0].by_seed[5]
+    one, other = (
+        load_file(folder / "audio" / "seed5" / "model.safetensors") for folder in (output, tmp_path)
+    )
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_test_split_of_another_kind_is_refused_before_any_training(sets, made_set, tmp_path):
+    moo = made_set(3, 4, labels=("moo", "horn", "bell"))
+    narrow = TimelineSet(sets[0].labels, tuple(replace(t, audio=t.audio[:, 1:]) for t in sets[2]), "narrow")
+    for test_set, message in (
+        (moo, "set 4 has moo, horn, bell; both need the same"),
+        (narrow, "set 0 has 7 numbers of sound and 11 of picture a segment, narrow has 6 and 11"),
+        (TimelineSet(sets[0].labels, (), "none.csv"), r"none\.csv: there are no timelines; test needs some"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train_seeds(["chance"], sets[0], sets[1], QUICK, [0], tmp_path, test_set=test_set, tell=quietly)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_timelines_that_are_in_training_too_are_said(sets, tmp_path):
+    train_set, val_set, test_set = sets
+    mixed = TimelineSet(train_set.labels, (*val_set[:3], *train_set[4:6]), "mixed")
+    lines: list[str] = []
+    train_seeds(["chance"], train_set, mixed, QUICK, [0], tmp_path, test_set=test_set, tell=lines.append)
+    assert [line for line in lines if "note" in line] == [
+        "note: 2 of the 5 timelines of validation are in training too; its numbers are too good"
+    ]
+    other = TimelineSet(train_set.labels, (*test_set[:3], train_set[0]), "other")
+    models = find_models([tmp_path])
+    score_models(models, other, split="test", output=tmp_path / "out", device="cpu", tell=lines.append)
+    assert "it was trained on 1 of these 4 timelines; its numbers are too good" in lines[-1]
+    score_models(models, train_set, split="train", output=tmp_path / "in", device="cpu", tell=lines.append)
+    assert "it was trained on these very timelines" in lines[-1]
+
+
+def test_what_a_killed_run_has_left_is_trained_anew(sets, tmp_path):
+    """Killed while it wrote its history: the weights are there, its result is not."""
+    call = (["chance"], sets[0], sets[1], QUICK, [0], tmp_path)
+    train_seeds(*call, test_set=sets[2], tell=quietly)
+    folder = tmp_path / "chance" / "seed0"
+    told = json.loads((folder / "test" / "metrics.json").read_text())
+    (folder / "result.json").unlink()
+    (folder / "model.safetensors").write_bytes(b"half")
+    (folder / ".history.csv.part").write_bytes(b"epo")
+    stale = {**told, "metrics": {"accuracy": 100.0}}  # of the earlier weights
+    (folder / "test" / "metrics.json").write_text(json.dumps(stale))
+    tables = train_seeds(*call, test_set=sets[2], tell=quietly)
+    assert tables["test"][0].by_seed[0] == told["metrics"]
+    assert load_event_model(folder / "model.safetensors").card.method == "chance"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("content", [b'{"metr', b"\xff\xfe", b"[1]"])
+def test_a_damaged_result_is_named(sets, tmp_path, content):
+    path = tmp_path / "chance" / "seed0" / "result.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"chance/seed0/result\.json is damaged .*; delete it"):
+        train_seeds(["chance"], sets[0], sets[1], QUICK, [0], tmp_path, tell=quietly)
 
 
 def test_other_settings_or_data_are_refused(trained, sets, made_set):

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 import signal
+import weakref
 from dataclasses import replace
 
 import pytest
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from interlace.audiovisual import TimelineSet
+from interlace.audiovisual import Timeline, TimelineSet
 from interlace.audiovisual.models.methods import CML_METHODS, SEL_METHODS
 from interlace.audiovisual.tasks.answers import NotFiniteError
 from interlace.audiovisual.tasks.evaluation import evaluate_events
 from interlace.audiovisual.tasks.event_settings import EventSettings
 from interlace.audiovisual.tasks.lightning_loop import Shuffled, signals_as_everywhere
 from interlace.audiovisual.tasks.training import train_events
+from interlace.audiovisual.timelines.read_on_access import ReadOnAccess
 
 QUICK = EventSettings(epochs=4, batch_size=16, lr=0.01, device="cpu", network={"width": 8, "hidden": 8})
 DAM = SEL_METHODS["dam"]
@@ -62,7 +64,15 @@ def test_matching_is_learned(sets):
     assert (chance.epoch, len(chance.history)) == (0, 1)
 
 
-@pytest.mark.parametrize("changes", [{"schedule": "cosine"}, {"clip_gradient": 1e-9}, {"weight_decay": 50.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "cosine"},
+        {"clip_gradient": 1e-9},
+        {"weight_decay": 50.0},
+        {"network": {**QUICK.network, "dropout": 0.0}},  # after validation, too, it is on
+    ],
+)
 def test_each_setting_does_something(sets, changes):
     usual = train_events(DAM, *sets, replace(QUICK, epochs=2), seed=0)
     other = train_events(DAM, *sets, replace(QUICK, epochs=2, **changes), seed=0)
@@ -98,6 +108,35 @@ def test_a_run_that_was_killed_has_not_ended_well():
 def test_a_loss_that_is_no_number_is_said(sets):
     with pytest.raises(NotFiniteError, match="try a smaller lr than 1e"):
         train_events(DAM, *sets, replace(QUICK, lr=1e30), seed=0)
+
+
+def test_closed_forms_see_one_timeline_at_a_time(sets):
+    """Features of gigabytes need not be in memory together."""
+    read: list[weakref.ref[Timeline]] = []
+    most = 0
+
+    def get(number: int) -> Timeline:
+        nonlocal most
+        timeline = replace(sets[0][number])
+        read.append(weakref.ref(timeline))
+        most = max(most, sum(there() is not None for there in read))
+        return timeline
+
+    lazy = TimelineSet(sets[0].labels, ReadOnAccess(60, get))
+    settings = EventSettings(task="cml", device="cpu")
+    fitted = train_events(CML_METHODS["cca"], lazy, sets[1], settings, seed=0)
+    assert fitted.metrics == train_events(CML_METHODS["cca"], *sets, settings, seed=0).metrics
+    assert len(read) > 100
+    assert most <= 2
+
+
+@pytest.mark.parametrize("method", ["dam", "cca"])
+def test_features_that_are_no_numbers_are_named(sets, method):
+    timeline = sets[0][5]
+    lost = replace(timeline, audio=torch.full_like(timeline.audio, torch.nan), name="lost.mp4")
+    broken = TimelineSet(sets[0].labels, (*sets[0][:5], lost))
+    with pytest.raises(ValueError, match=r"^lost\.mp4: features of its sound are not finite"):
+        train_events(CML_METHODS[method], broken, sets[1], EventSettings(task="cml", device="cpu"), seed=0)
 
 
 def test_what_cannot_be_trained_is_named(sets, made_set):

@@ -167,6 +167,11 @@ def test_a_file_that_is_no_hdf5_or_has_another_dataset(ave: Path) -> None:
     (ave / "audio_feature.h5").write_bytes(b"half of it")
     with pytest.raises(ValueError, match=r"audio_feature\.h5 cannot be read as HDF5"):
         open_ave(ave, "train")
+    write(ave, "audio_feature.h5", np.ones((V, N, A)))
+    whole = (ave / "audio_feature.h5").read_bytes()
+    (ave / "audio_feature.h5").write_bytes(whole[:-200])  # a download that stopped
+    with pytest.raises(ValueError, match=r"audio_feature\.h5 cannot be read as HDF5"):
+        open_ave(ave, "train")
     write(ave, "audio_feature.h5", np.ones((V, N, A)), "features")
     with pytest.raises(ValueError, match=r"audio_feature\.h5 has no dataset 'avadataset'; it holds features"):
         open_ave(ave, "train")
@@ -191,6 +196,11 @@ def test_a_file_that_is_no_hdf5_or_has_another_dataset(ave: Path) -> None:
         ("audio_feature.h5", (V, N), r"audio_feature\.h5 holds \(5, 10\)"),
         ("visual_feature.h5", (V, N, P, D), r"visual_feature\.h5 holds \(5, 10, 3, 11\)"),
         ("visual_feature.h5", (V, N, P, P, 0), r"visual_feature\.h5 holds \(5, 10, 3, 3, 0\)"),
+        (
+            "visual_feature.h5",
+            (V, N, D, P, P),
+            r"holds \(5, 10, 11, 3, 3\); places are expected before features",
+        ),
     ],
 )
 def test_shapes_that_do_not_fit(ave: Path, name: str, shape: tuple[int, ...], message: str) -> None:

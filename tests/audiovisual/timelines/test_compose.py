@@ -268,3 +268,18 @@ def test_two_events_are_enough_where_the_background_is_silent() -> None:
     assert sorted(timeline.event for timeline in timelines) == [0, 0, 1, 1]
     with pytest.raises(ValueError, match=r"the pairs: events 0; .* another than the event, so 2 events"):
         compose(make_pairs(events=1), num_timelines=4, silence_share=1.0)
+
+
+def test_out_of_step_an_event_segment_sounds_another_pair_of_the_event_and_the_group() -> None:
+    pairs = make_pairs()
+    for timeline in compose(pairs, num_timelines=60, in_step=False):
+        for picture, sound in event_part(timeline):
+            assert sound is not None
+            assert picture != sound
+            assert pairs[sound].event == pairs[picture].event == timeline.event
+            assert pairs[sound].group == pairs[picture].group
+
+
+def test_out_of_step_a_pair_that_is_alone_sounds_itself() -> None:
+    for timeline in compose(make_pairs(repeats=1), num_timelines=20, in_step=False):
+        assert all(picture == sound for picture, sound in event_part(timeline))

@@ -35,6 +35,13 @@ def test_a_short_line_has_no_times(tmp_path: Path) -> None:
     assert read(tmp_path, "a.mp4") == [ListedVideo("a.mp4", "", (), 2)]
 
 
+def test_a_comma_in_a_name_is_not_the_end_of_it(tmp_path: Path) -> None:
+    header = "path,start,end,event"
+    with pytest.raises(ValueError, match=r"train\.csv:2: found 5 cells, expected 4, .* in quotes"):
+        read(tmp_path, "c.mp4,1,2,speech, male", header=header)
+    assert read(tmp_path, "c.mp4,1,2,speech,,", header=header)[0].event == "speech"  # empty cells say nothing
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

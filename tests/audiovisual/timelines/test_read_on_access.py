@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
-from interlace.audiovisual import Timeline, TimelineSet
+from interlace.audiovisual import NO_EVENT, Timeline, TimelineSet
 from interlace.audiovisual.timelines.read_on_access import ReadOnAccess
 
 
@@ -54,3 +58,25 @@ def test_a_set_refuses_labels_that_cannot_be() -> None:
     with pytest.raises(ValueError, match=r"^2 has event 2, but there are 2 labels; events are 0 to 1, or -1"):
         TimelineSet(("a", "b"), (timeline,))
     assert len(TimelineSet(("a", "b", "c"), [timeline])) == 1
+    below = replace(timeline, event=-2)
+    with pytest.raises(ValueError, match=r"^2 has event -2, but there are 3 labels"):
+        TimelineSet(("a", "b", "c"), (below,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"visual": torch.zeros(2, 5)}, r"picture \(2, 5\) .* expected \(N, A\), \(N, P, D\) and bool"),
+        ({"audio": torch.zeros(2)}, r"sound \(2,\)"),
+        ({"relevant": torch.ones(2)}, r"torch\.float32 relevant \(2,\)"),
+        ({"relevant": torch.ones(3).bool()}, "2 rows of sound, 2 of picture and 3 labels"),
+        ({"relevant": torch.zeros(2).bool()}, "event 2 with 0 relevant segments"),
+        ({"event": NO_EVENT}, "event -1 with 2 relevant segments"),
+    ],
+)
+def test_a_timeline_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    parts = SimpleNamespace(
+        **{**vars(Reader()(2)), **changes}
+    )  # the shape checks of the tests would come first
+    with pytest.raises(ValueError, match=f"^2: .*{message}"):
+        Timeline.__post_init__(parts)  # type: ignore[arg-type]

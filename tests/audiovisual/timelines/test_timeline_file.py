@@ -105,6 +105,12 @@ def test_a_failed_save_leaves_the_file(file: Path, timelines: TimelineSet) -> No
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_notes_and_a_source_need_not_be_there(file: Path) -> None:
+    rewritten(file, notes=None, source=None)
+    timelines = load_timelines(file)
+    assert (timelines.source, [timeline.notes for timeline in timelines]) == (str(file), [(), (), ()])
+
+
 def rewritten(file: Path, tensors: dict[str, Tensor | None] | None = None, **metadata: str | None) -> None:
     """Change some parts of a file; None takes one away."""
     with safe_open(file, framework="pt") as opened:
@@ -124,7 +130,13 @@ def rewritten(file: Path, tensors: dict[str, Tensor | None] | None = None, **met
         ({}, {"format": None}, r"no file of timelines: its metadata has format None"),
         ({"audio": None, "event": None}, {}, "has no audio, event"),
         ({}, {"labels": "bark"}, "no labels in JSON"),
-        ({}, {"notes": None}, "no notes in JSON"),
+        ({}, {"notes": "none"}, "no notes in JSON"),
+        ({}, {"labels": None}, "no labels in JSON"),
+        (
+            {"audio": torch.zeros(9, A, dtype=torch.int32)},
+            {},
+            "audio is of I32 and visual of F32; features are",
+        ),
         ({}, {"names": json.dumps("abc")}, "names is abc"),
         ({}, {"names": json.dumps([1, 2, 3])}, "names is"),
         ({}, {"names": json.dumps(["a", "b"])}, "2 names, 3 notes, lengths \\(3,\\)"),

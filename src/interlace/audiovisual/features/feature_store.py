@@ -104,6 +104,7 @@ def store_features(
 
     def compute(path: Path) -> Features:
         places[path].unlink(missing_ok=True)  # the features of a file that was since replaced
+        _require_text(path)
         try:
             source = source_of(path)  # before it is decoded: if it is replaced meanwhile, that will show
         except OSError as error:
@@ -142,7 +143,8 @@ def store_features(
 class FeatureStore:
     """A folder that `interlace av features` wrote.
 
-    Attributes: ``folder``, ``spec`` (what the networks are, as :class:`~interlace.audiovisual.features.extractor.Extractor` says it).
+    Attributes: ``folder``, ``spec`` (what the networks are, as
+    :class:`~interlace.audiovisual.features.extractor.Extractor` says it).
 
     Raises:
         ValueError: it is no such folder.
@@ -214,6 +216,16 @@ def _check_places(root: Path, output: Path, places: dict[Path, Path]) -> None:
         )
 
 
+def _require_text(path: Path) -> None:
+    """Names are bytes; .safetensors files can be written under any, and read under those that are UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise VideoError(
+            f"{path}: its name is not UTF-8 text, as that of its features must be; rename it"
+        ) from error
+
+
 def _settle(output: Path, extractor: Extractor) -> str:
     """The fingerprint of the networks, which from now on are those of the folder."""
     place, fingerprint = output / EXTRACTOR, extractor.fingerprint()
@@ -224,8 +236,25 @@ def _settle(output: Path, extractor: Extractor) -> str:
     if earlier["fingerprint"] == fingerprint:
         return fingerprint
     is_same_make = earlier["spec"] == json.loads(json.dumps(extractor.spec))
-    how = "with other weights" if is_same_make else f"of another make ({json.dumps(earlier['spec'])})"
+    how = (
+        "with other weights"
+        if is_same_make
+        else f"of another make ({_differences(earlier['spec'], extractor.spec)})"
+    )
     raise ValueError(f"{output} holds features of networks {how}; choose another --output")
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """What two specifications do not share: ``visual.map True there, False here``."""
+    told = []
+    for part in ("audio", "visual"):
+        first, second = there.get(part, {}), json.loads(json.dumps(here[part]))
+        if first.get("name") != second["name"]:  # their other arguments are not to be compared
+            told.append(f"{part} {first.get('name')} there, {second['name']} here")
+            continue
+        names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
+        told += [f"{part}.{name} {first.get(name)} there, {second.get(name)} here" for name in names]
+    return "; ".join(told)
 
 
 def _is_done(path: Path, about: dict[str, Any], fingerprint: str) -> bool:

@@ -54,7 +54,7 @@ class VGGish(nn.Module):
         )
 
     def forward(self, log_mel: Float[Tensor, "N 1 96 64"]) -> Float[Tensor, "N 128"]:
-        """Rows of :func:`~interlace.audiovisual.features.log_mel.vggish_log_mel`, 96 windows by 64 bands, to features."""
+        """Rows of `vggish_log_mel`, 96 windows by 64 bands, to features."""
         maps = self.features(log_mel)  # (N, 512, 6, 4)
         # TensorFlow, where the weights come from, has channels last.
         features: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))

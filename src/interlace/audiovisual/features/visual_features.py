@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any, Literal
 
+import timm
 from jaxtyping import Float, UInt8
 from timm.models.vgg import VGG
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from interlace.data.reader import Color
 from interlace.data.transforms import Preprocess
 from interlace.data.views import resized_short_side, spatial_views
 from interlace.layout import clip_to_frames, frames_to_clip
-from interlace.models import VideoModel, create_model
+from interlace.models import VideoModel, create_model, list_models
 from interlace.models.classifier import VideoClassifier
 from interlace.models.plain import is_backbone
 
@@ -172,6 +174,8 @@ def create_visual_extractor(
         image_size = image_size or card.preprocessing["image_size"]
     else:
         is_image_network = is_backbone(name)
+        if not is_image_network:
+            _require_no_slip(name)
         frames_per_second = frames_per_second or (FRAMES_PER_SECOND if is_image_network else None)
         # TSN's network is the image network, and takes its weights from the same places.
         model = create_model(
@@ -190,6 +194,14 @@ def create_visual_extractor(
         crop=crop,
         color=color,
     )
+
+
+def _require_no_slip(name: str) -> None:
+    """Raise ValueError where an image network is nearer than any that recognizes actions, which has its own error."""
+    known = list_models()
+    near = difflib.get_close_matches(name, [*timm.list_models(), *known], n=3, cutoff=0.75)
+    if near and name not in known and near[0] not in known:
+        raise ValueError(f"there is no network {name!r}; did you mean {', '.join(near)}?")
 
 
 def _extractor(

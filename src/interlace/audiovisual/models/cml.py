@@ -133,5 +133,5 @@ class CrossModalNetwork(nn.Module, ABC):
         return best_start(self.window_scores(batch, query), batch.relevant.sum(1), batch.mask)
 
     def hits(self, batch: Batch, starts: Tensor) -> Float[Tensor, " B"]:
-        """1 where a start (int64 (B,)) is exactly right, 0 elsewhere; for chance, the probability of that. On the CPU."""
+        """1 where a start (int64 (B,)) is exactly right, else 0; for chance, the probability of that. On the CPU."""
         return (starts == event_start(batch.relevant)).cpu().double()

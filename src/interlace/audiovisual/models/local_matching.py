@@ -11,8 +11,8 @@ from torch.nn import functional
 class LocalMatching(nn.Module):
     """Log-odds that a segment of sound and one of picture are of the same moment of the event.
 
-    ``(W_a f_n^A) . (W_v f_m^V) / sqrt(width) + b``. Not in the slides: DAM compares a segment with the mean of the whole
-    query, whose order is lost in it; AVDLN (Tian et al., ECCV 2018) compares each with its own partner.
+    ``(W_a f_n^A) . (W_v f_m^V) / sqrt(width) + b``. Not in the slides: DAM compares a segment with the mean of the
+    whole query, whose order is lost in it; AVDLN (Tian et al., ECCV 2018) compares each with its own partner.
 
     Args:
         width: numbers in an encoded segment.

@@ -166,7 +166,7 @@ def weighted_mean(logits: Float[Tensor, "B N K"], relevance: Float[Tensor, "B N"
 
 
 def focused_loss(logits: Float[Tensor, "B N K"], batch: Batch) -> Float[Tensor, ""]:
-    """Cross-entropy of the category, told from the mean of the event's segments and from each of them, half and half."""
+    """Cross-entropy of the category, told from the mean of the event's segments, and from each of them."""
     of_segments = torch.where(batch.relevant, batch.event[:, None], NO_EVENT)
     of_video = category_loss(weighted_mean(logits, batch.relevant.float()), batch.event)
     return (of_video + category_loss(logits.flatten(0, 1), of_segments.flatten())) / 2

@@ -93,8 +93,8 @@ class EventRecognizer:
         """Raise ValueError unless there is a query exactly where the network takes one."""
         if self.card.task == "cml" and query is None:
             raise ValueError(
-                f"{self.path} was trained to find in one modality what is given in the other (cml): give a query "
-                "(audio or visual), its start and its end in seconds"
+                f"{self.path} was trained to find in one modality what is given in the other (cml): give a query, "
+                'EventQuery("audio", 2, 5) or --query audio --start 2 --end 5 (visual for what is seen)'
             )
         if self.card.task != "cml" and query is not None:
             raise ValueError(
@@ -156,7 +156,13 @@ class EventRecognizer:
         if chosen is None:
             raise ValueError(
                 f"{self.path} does not hold the networks that its features came from, so it cannot be used on video "
-                "files; name the extractor.safetensors that lies beside those features (extractor)"
+                "files; name the extractor.safetensors that lies beside those features (extractor=, --extractor FILE)"
+            )
+        trained_with = self.card.training.get("extractor_sha256")
+        if given is not None and trained_with and chosen.fingerprint() != trained_with:
+            raise ValueError(
+                f"{given} holds other networks than those that made the training features of {self.path}; give the "
+                "extractor.safetensors that lies beside those"
             )
         makes, takes = chosen.audio.num_features, self.card.network["audio_features"]
         if makes != takes:

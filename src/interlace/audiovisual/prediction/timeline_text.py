@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from rich import box
 from rich.console import Console
@@ -223,7 +224,10 @@ def _span(row: dict[str, Any]) -> str:
 
 
 def _number(value: float, name: str) -> str:
-    return f"{value:+.3f}" if name == "fit" else f"{value:.3f}"
+    if name == "fit":
+        return f"{value:+.3f}"
+    shown = f"{value:.3f}"
+    return "0.499" if shown == "0.500" and value < 0.5 else shown  # below 0.5 is background, and must look it
 
 
 def _silent(row: dict[str, Any]) -> str:
@@ -231,5 +235,12 @@ def _silent(row: dict[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """File names are bytes; what is no UTF-8 in them is shown as a replacement character."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    r"""File names are bytes: what is no UTF-8 in them, or moves the cursor, is shown as a replacement character.
+
+    Example:
+        >>> from interlace.audiovisual.prediction.timeline_text import printable
+        >>> printable("two\nlines.mp4")
+        'two�lines.mp4'
+    """
+    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join("\N{REPLACEMENT CHARACTER}" if category(letter) == "Cc" else letter for letter in shown)

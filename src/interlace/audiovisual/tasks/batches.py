@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from interlace.audiovisual.timelines.timeline import Batch, Timeline, collate
+from interlace.audiovisual.timelines.timeline import Batch, Timeline, TimelineSet, collate
 
 MEMORY_BYTES = 2 * 2**30
 """Sets up to this size are laid out once, on the device. The maps of AVE's training videos are larger (3.3 GB)."""
@@ -24,10 +24,10 @@ def batch_reader(
     """A function that gives the batch of any timelines of a set.
 
     To collate 64 timelines of 10 segments took 0.9 ms, to take rows of one large batch 0.1. A set that would not
-    fit into ``memory_bytes`` is read timeline by timeline instead.
+    fit into ``memory_bytes``, each timeline filled up to the longest, is collated batch by batch instead.
 
     Raises:
-        ValueError: there is no timeline, or features of one have another size than those of the first.
+        ValueError: there is no timeline; features of one have another size than those of the first, or are not finite.
 
     Example:
         >>> import torch
@@ -41,10 +41,11 @@ def batch_reader(
     """
     if not len(timelines):
         raise ValueError("there is no timeline to read; the split is empty")
-    if bytes_of(timelines) > memory_bytes:
-        return lambda numbers: _as_networks_take(_read(timelines, numbers)).to(device)
-    whole = _read(timelines, torch.arange(len(timelines))).to(device)
-    return partial(rows_of, whole)
+    timelines = in_memory(timelines, memory_bytes)
+    read = partial(_read, timelines, timelines[0])
+    if not isinstance(timelines, tuple) or _bytes_of_whole(timelines) > memory_bytes:
+        return lambda numbers: _as_networks_take(read(numbers)).to(device)
+    return partial(rows_of, read(torch.arange(len(timelines))).to(device))
 
 
 def rows_of(whole: Batch, numbers: Tensor) -> Batch:
@@ -68,15 +69,51 @@ def _as_networks_take(batch: Batch) -> Batch:
     return replace(batch, audio=batch.audio.float(), visual=batch.visual.float())
 
 
-def bytes_of(timelines: Sequence[Timeline]) -> int:
-    """Of the whole batch, taking the first timeline for as long as all: sets that read on access are not read."""
-    first = timelines[0]
-    return len(timelines) * (first.audio.nbytes + first.visual.nbytes)
+def in_memory(timelines: Sequence[Timeline], memory_bytes: int = MEMORY_BYTES) -> Sequence[Timeline]:
+    """All of them, read once, as a tuple; what was given where they are larger together.
+
+    Where as many timelines like the first would be too large, no more than that one is read.
+    """
+    if isinstance(timelines, TimelineSet):
+        timelines = timelines.timelines
+    if isinstance(timelines, (tuple, list)):
+        return tuple(timelines)
+    if len(timelines) and len(timelines) * _bytes_of(timelines[0]) > memory_bytes:
+        return timelines
+    read: list[Timeline] = []
+    used = 0
+    for timeline in timelines:
+        used += _bytes_of(timeline)
+        if used > memory_bytes:
+            return timelines
+        read.append(timeline)
+    return tuple(read)
 
 
-def _read(timelines: Sequence[Timeline], numbers: Tensor) -> Batch:
-    rows = [timelines[number] for number in numbers.tolist()]
-    first = timelines[0]
+def require_finite(timeline: Timeline) -> Timeline:
+    """The timeline, if its features are numbers.
+
+    Raises:
+        ValueError: they are not: no network can learn from them, or be asked about them.
+    """
+    for rows, what in ((timeline.audio, "sound"), (timeline.visual, "picture")):
+        if not bool(rows.isfinite().all()):
+            raise ValueError(f"{timeline.name}: features of its {what} are not finite; make them again")
+    return timeline
+
+
+def _bytes_of(timeline: Timeline) -> int:
+    return timeline.audio.nbytes + timeline.visual.nbytes
+
+
+def _bytes_of_whole(timelines: Sequence[Timeline]) -> int:
+    """Of all side by side, each filled up to the longest: one film of an hour makes an hour of every clip."""
+    longest = max(timelines, key=lambda timeline: timeline.num_segments)
+    return len(timelines) * _bytes_of(longest)
+
+
+def _read(timelines: Sequence[Timeline], first: Timeline, numbers: Tensor) -> Batch:
+    rows = [require_finite(timelines[number]) for number in numbers.tolist()]
     for row in rows:
         if row.audio.shape[1:] != first.audio.shape[1:] or row.visual.shape[1:] != first.visual.shape[1:]:
             raise ValueError(

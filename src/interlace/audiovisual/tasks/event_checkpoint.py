@@ -43,7 +43,7 @@ class EventCard:
     metrics: dict[str, float] = field(default_factory=dict)
     """On validation, in percent."""
     training: dict[str, Any] = field(default_factory=dict)
-    """Seed, epoch, settings, data, versions."""
+    """Seed, epoch, settings, data (with a fingerprint of each timeline), versions."""
     version: str = interlace.__version__
     """Version of interlace that wrote the file."""
 

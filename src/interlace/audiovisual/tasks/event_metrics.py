@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from interlace.audiovisual.models.cml import is_contiguous
+
 
 def segment_confusion(
     predicted: Int[Tensor, "B N"], true: Int[Tensor, "B N"], mask: Bool[Tensor, "B N"], num_classes: int
@@ -13,6 +15,9 @@ def segment_confusion(
     """Counts of segments: row = true label, column = predicted label; filled-up segments are not counted.
 
     For supervised localization (SEL) the classes are the K events and, last, background.
+
+    Raises:
+        ValueError: a label that is no class; it would be counted as another one.
 
     Example:
         >>> import torch
@@ -22,7 +27,14 @@ def segment_confusion(
         >>> segment_confusion(predicted, true, mask, num_classes=3).tolist()
         [[1, 1, 0], [0, 0, 1], [0, 0, 2]]
     """
-    pairs = (true * num_classes + predicted)[mask]
+    true, predicted = true[mask], predicted[mask]
+    for labels, what in ((true, "true"), (predicted, "predicted")):
+        if bool(((labels < 0) | (labels >= num_classes)).any()):
+            raise ValueError(
+                f"{what} labels from {int(labels.min())} to {int(labels.max())}; there are {num_classes} classes, "
+                f"0 to {num_classes - 1}"
+            )
+    pairs = true * num_classes + predicted
     return torch.bincount(pairs, minlength=num_classes**2).view(num_classes, num_classes)
 
 
@@ -67,9 +79,7 @@ def reason_left_out(relevant: Bool[Tensor, " N"]) -> str:
         return "background only"
     if relevant.all():
         return "event fills the video"
-    changes = int((relevant[1:] != relevant[:-1]).sum())
-    is_one_piece = changes == 1 or (changes == 2 and not relevant[0])
-    return "" if is_one_piece else "event in several pieces"
+    return "" if is_contiguous(relevant[None]) else "event in several pieces"
 
 
 def percentage(right: int | float, of: int) -> float:

@@ -15,6 +15,8 @@ from interlace.files import whole_file
 
 RESULTS = "results"
 """Name of the files with the table."""
+REPORT = "metrics.json"
+"""Name of the file with the numbers of one evaluation, the last of its files to be written."""
 
 
 def write_report(folder: Path, report: EventReport, labels: Sequence[str], about: Mapping[str, Any]) -> None:
@@ -44,7 +46,7 @@ def write_report(folder: Path, report: EventReport, labels: Sequence[str], about
         "per_event": report.per_event,
         **about,
     }
-    write_json(folder / "metrics.json", numbers)
+    write_json(folder / REPORT, numbers)
 
 
 def write_results(folder: Path, tables: Mapping[str, list[SeedRow]], about: Mapping[str, Any]) -> Path:
@@ -89,6 +91,25 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file that is whole or not there."""
     with whole_file(path) as beside:
         beside.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_json` has written.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON, or of UTF-8
+        raise ValueError(
+            f"{path} is damaged ({error}); delete it, and what it told is computed again"
+        ) from error
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path} is damaged (it holds no table); delete it, and what it told is computed again"
+        )
+    return values
 
 
 def write_history(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

@@ -39,7 +39,6 @@ class EventLoop(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Nothing is summed yet."""
-        self.network.train()
         self.total, self.count = torch.zeros((), device=self.device), 0
 
     def training_step(self, numbers: Tensor, batch_idx: int) -> Tensor:

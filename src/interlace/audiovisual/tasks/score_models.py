@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from interlace.audiovisual.tasks.event_checkpoint import (
     methods_of,
     read_event_card,
 )
-from interlace.audiovisual.tasks.event_output import RESULTS, write_report, write_results
-from interlace.audiovisual.tasks.loaded import fingerprint, loaded
+from interlace.audiovisual.tasks.event_output import RESULTS, read_json, write_report, write_results
+from interlace.audiovisual.tasks.loaded import Prints, fingerprints, in_both, loaded
 from interlace.audiovisual.tasks.seed_table import SeedRow
 from interlace.audiovisual.timelines.timeline import TimelineSet
 from interlace.devices import choose_device
@@ -105,7 +104,8 @@ def score_models(
         74.5
     """
     timelines = loaded(timelines)
-    sha = fingerprint(timelines)
+    prints = fingerprints(timelines)
+    sha = prints.whole
     if not overwrite:
         _require_same(output / f"{RESULTS}.json", sha, models)
     cards = [read_event_card(path) for path in models]
@@ -132,7 +132,7 @@ def score_models(
         tell(f"{path}: {report}")
         for reason, count in report.left_out.items():
             tell(f"  left out: {count} videos, {reason}")
-        if note := _seen_before(card, sha):
+        if note := _seen_before(card, prints):
             tell(f"  note: {note}")
     notes = {name: methods_of(cards[0].task)[name].summary for name in rows}
     write_results(
@@ -145,7 +145,7 @@ def score_models(
 
 def _require_same(written: Path, sha: str, models: Sequence[Path]) -> None:
     """The same evaluation may be run again; another one does not take its place unasked."""
-    told = json.loads(written.read_text()) if written.exists() else None
+    told = read_json(written) if written.exists() else None
     if told and (told.get("data_sha256"), told.get("models")) != (sha, [str(path) for path in models]):
         raise ValueError(
             f"{written.parent} holds the report of another evaluation; name another folder, or allow it to be "
@@ -182,10 +182,12 @@ def _require_alike(
         known[key] = path
 
 
-def _seen_before(card: EventCard, sha: str) -> str:
-    if card.training.get("train_sha256") == sha:
+def _seen_before(card: EventCard, prints: Prints) -> str:
+    if card.training.get("train_sha256") == prints.whole:
         return "it was trained on these very timelines"
-    if card.training.get("val_sha256") == sha:
+    if count := in_both(card.training.get("timelines", ()), prints.each):
+        return f"it was trained on {count} of these {len(prints.each)} timelines; its numbers are too good"
+    if card.training.get("val_sha256") == prints.whole:
         return "its weights were selected on these very timelines; the test split says what to expect of new ones"
     return ""
 

@@ -21,9 +21,16 @@ from interlace.audiovisual.tasks.event_checkpoint import (
     load_event_model,
     save_event_model,
 )
-from interlace.audiovisual.tasks.event_output import write_history, write_json, write_report, write_results
+from interlace.audiovisual.tasks.event_output import (
+    REPORT,
+    read_json,
+    write_history,
+    write_json,
+    write_report,
+    write_results,
+)
 from interlace.audiovisual.tasks.event_settings import EpochRow, EventSettings
-from interlace.audiovisual.tasks.loaded import fingerprint, loaded
+from interlace.audiovisual.tasks.loaded import fingerprints, in_both, loaded
 from interlace.audiovisual.tasks.score_models import MODEL
 from interlace.audiovisual.tasks.seed_table import SeedRow
 from interlace.audiovisual.tasks.training import Fitted, build_network, require_fitting, train_events
@@ -57,7 +64,8 @@ def train_seeds(
     A run is in ``output/METHOD/seedN``: model.safetensors, history.csv and result.json, which is written last. A run
     that has it is not trained again, so a stopped command goes on; the run that it was stopped in begins anew. All
     methods of a seed come before the next seed. What is fitted in closed form is the same for every seed and fitted
-    once. The tables, results.md, .csv and .json in ``output``, are written after each run.
+    once. The tables, results.md, .csv and .json in ``output``, are written after each run; they hold the methods and
+    seeds of this call.
 
     Args:
         methods: names of methods of the settings' task.
@@ -89,6 +97,8 @@ def train_seeds(
     """
     test_set = loaded(test_set) if test_set is not None else None
     runs = _Runs(methods, loaded(train_set), loaded(val_set), settings, seeds, output, test_set, extractor)
+    for line in runs.warnings:
+        tell(line)
     for number, (method, seed) in enumerate(runs.planned, start=1):
         name = f"{method}, seed {seed}"
         if runs.is_done(method, seed):
@@ -127,7 +137,7 @@ class _Runs:
     ) -> None:
         for what, values in (("method", methods), ("seed", seeds)):
             _require_each_once(what, values)
-        require_fitting(train_set, val_set)
+        require_fitting(train_set, val_set, test_set)
         self.methods = {name: find_method(settings.task, name) for name in methods}
         # Arguments that cannot work are known before the first hour of training.
         for chosen in self.methods.values():
@@ -141,8 +151,19 @@ class _Runs:
             for name, method in self.methods.items()
             if method.fitted == "gradient" or seed == seeds[0]
         ]
-        self.data = {"train_sha256": fingerprint(train_set), "val_sha256": fingerprint(val_set)}
-        self.test_sha = fingerprint(test_set) if test_set is not None else ""
+        train, val = fingerprints(train_set), fingerprints(val_set)
+        self.trained_on = list(train.each)
+        self.data = {"train_sha256": train.whole, "val_sha256": val.whole}
+        self.test_sha, apart = "", {VALIDATION: val}
+        if test_set is not None:
+            apart[TEST] = fingerprints(test_set)
+            self.test_sha = apart[TEST].whole
+        self.warnings = [
+            f"note: {count} of the {len(prints.each)} timelines of {split} are in training too; its numbers are too "
+            "good"
+            for split, prints in apart.items()
+            if (count := in_both(train.each, prints.each))
+        ]
         if extractor is not None:
             self.data["extractor_sha256"] = extractor.fingerprint()
         self.about = {
@@ -174,6 +195,7 @@ class _Runs:
             self.methods[method], self.train_set, self.val_set, self.settings, seed, progress=progress
         )
         folder = self._folder(method, seed)
+        (folder / TEST / REPORT).unlink(missing_ok=True)  # of weights that are replaced now
         facts = {**self.data, "seed": seed, "epoch": fitted.epoch, "settings": _plain(self.settings)}
         save_event_model(folder / MODEL, fitted.network, self._card(method, fitted, facts), self.extractor)
         write_history(folder / "history.csv", fitted.history)
@@ -190,8 +212,8 @@ class _Runs:
         """Score the selected weights; what was scored before is read."""
         assert self.test_set is not None
         folder = self._folder(method, seed)
-        written = folder / TEST / "metrics.json"
-        told = json.loads(written.read_text()) if written.exists() else {}
+        written = folder / TEST / REPORT
+        told = read_json(written) if written.exists() else {}
         if told.get("data_sha256") != self.test_sha:
             network = load_event_model(folder / MODEL).network
             report = evaluate_events(network, self.test_set, self.settings.task, device=self.settings.device)
@@ -225,7 +247,7 @@ class _Runs:
     def _add(self, method: str, seed: int) -> None:
         """Take a finished run into the table."""
         path = self._folder(method, seed) / RESULT
-        told = json.loads(path.read_text())
+        told = read_json(path)
         expected = {**self.data, "settings": _plain(self.settings)}
         changed = [name for name, value in expected.items() if told.get(name) != value]
         if changed:
@@ -244,7 +266,12 @@ class _Runs:
             labels=self.train_set.labels,
             extractor=self.extractor.spec if self.extractor else None,
             metrics=fitted.metrics,
-            training={**facts, "data": self.train_set.source, **provenance()},
+            training={
+                **facts,
+                "data": self.train_set.source,
+                "timelines": self.trained_on,
+                **provenance(),
+            },
         )
 
 

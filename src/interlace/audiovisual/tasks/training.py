@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from interlace.audiovisual.models.methods import Method
-from interlace.audiovisual.tasks.answers import answers_of, metrics_of
-from interlace.audiovisual.tasks.batches import BatchReader, batch_reader
+from interlace.audiovisual.tasks.answers import BATCH_SIZE, answers_of, metrics_of
+from interlace.audiovisual.tasks.batches import BatchReader, batch_reader, require_finite
 from interlace.audiovisual.tasks.event_settings import EpochRow, EventSettings, Progress
 from interlace.audiovisual.tasks.lightning_loop import (
     EventLoop,
@@ -81,7 +81,7 @@ def train_events(
         network: Any = build_network(method, train_set, settings.network)
         read_val = batch_reader(val_set, device=device)
         if method.fitted == "closed_form":
-            network.fit([train_set[number] for number in numbers.tolist()])
+            network.fit(require_finite(train_set[number]) for number in numbers.tolist())
             metrics = _score(network.to(device), read_val, val_set, settings)
             return Fitted(network.cpu().eval(), metrics, 0, [{"epoch": 0, **metrics}])
         read = batch_reader(train_set, device=device)
@@ -120,16 +120,30 @@ def _name_of(method: Method) -> str:
     return network.__name__
 
 
-def require_fitting(train_set: TimelineSet, val_set: TimelineSet) -> None:
-    """Raise ValueError unless both have timelines, and the same events in the same order."""
-    for timelines, name in ((train_set, "training"), (val_set, "validation")):
+def require_fitting(
+    train_set: TimelineSet, val_set: TimelineSet, test_set: TimelineSet | None = None
+) -> None:
+    """Raise ValueError unless all have timelines, the same events in the same order, and features of the same size."""
+    sets = {"training": train_set, "validation": val_set} | (
+        {"test": test_set} if test_set is not None else {}
+    )
+    for name, timelines in sets.items():
         if not len(timelines):
             raise ValueError(f"{timelines.source or name}: there are no timelines; {name} needs some")
-    if train_set.labels != val_set.labels:
-        raise ValueError(
-            f"{train_set.source or 'training'} has the events {', '.join(train_set.labels)}, "
-            f"{val_set.source or 'validation'} has {', '.join(val_set.labels)}; both need the same, in the same order"
-        )
+    first = train_set[0]
+    for name, timelines in sets.items():
+        if timelines.labels != train_set.labels:
+            raise ValueError(
+                f"{train_set.source or 'training'} has the events {', '.join(train_set.labels)}, "
+                f"{timelines.source or name} has {', '.join(timelines.labels)}; both need the same, in the same order"
+            )
+        other = timelines[0] if timelines is not train_set else first
+        if (first.audio.shape[1], first.visual.shape[2]) != (other.audio.shape[1], other.visual.shape[2]):
+            raise ValueError(
+                f"{train_set.source or 'training'} has {first.audio.shape[1]} numbers of sound and "
+                f"{first.visual.shape[2]} of picture a segment, {timelines.source or name} has {other.audio.shape[1]} "
+                f"and {other.visual.shape[2]}; take the features of all in one way"
+            )
 
 
 def _trainable(train_set: TimelineSet, task: str) -> Tensor:
@@ -147,5 +161,7 @@ def _trainable(train_set: TimelineSet, task: str) -> Tensor:
 def _score(
     network: nn.Module, read: BatchReader, timelines: TimelineSet, settings: EventSettings
 ) -> dict[str, float]:
-    answers = answers_of(network, read, len(timelines), settings.task)
+    # Whose features are so large that training takes few at a time has no room for 256 of validation.
+    batch_size = min(BATCH_SIZE, 4 * settings.batch_size)
+    answers = answers_of(network, read, len(timelines), settings.task, batch_size=batch_size)
     return metrics_of(answers, timelines, settings.task)

@@ -49,7 +49,8 @@ def open_ave(folder: Path, split: str) -> TimelineSet:
     Where the two files differ on one video, labels.h5 is followed and the timeline's ``notes`` say so. Rows
     without any event (the release has some, from 0 to 0 s) are background.
 
-    The labels are read at once, features when a timeline is asked for.
+    Both tasks take the same splits; the release has order files of its own for its code of CML (SPLIT_order_match.h5),
+    which are not read. The labels are read at once, features when a timeline is asked for.
 
     Raises:
         ValueError: h5py is not installed; a file is missing or damaged; shapes that do not fit; a segment
@@ -79,6 +80,11 @@ def open_ave(folder: Path, split: str) -> TimelineSet:
             raise ValueError(
                 f"{folder / name} holds {shape}, but {LABELS} has {num_rows} rows of {num_segments} segments; take "
                 "features and labels of one release"
+            )
+        if len(shape) == 5 and shape[2] != shape[3]:
+            raise ValueError(
+                f"{folder / name} holds {shape}; places are expected before features, as in the published "
+                "(4143, 10, 7, 7, 512)"
             )
     event = _event_of_rows(folder / LABELS, classes, categories)
     _check_names(folder / LABELS, event, events, categories)

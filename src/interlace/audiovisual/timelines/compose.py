@@ -45,6 +45,7 @@ def compose(
     silence_share: float = 0.25,
     decoy_share: float = 0.0,
     background_share: float = 0.0,
+    in_step: bool = True,
     mix_groups: bool = False,
     seed: int = 0,
 ) -> list[Timeline]:
@@ -64,6 +65,8 @@ def compose(
       which picture, whatever is shown.
     - A segment of the event shows and sounds one pair. The pairs of a timeline's event are distinct; where there
       are fewer than its length, all are used before one comes again.
+    - Without ``in_step`` an event segment sounds another of the event's pairs than it shows, of the same group; the same
+      one only where there is no other. What links the modalities then is the event, and not the moment.
     - A background segment shows a pair of another event: the event is uniform over the others, then the pair over
       the event's. With probability ``silence_share`` it is silent. Else it sounds a pair of the *same group* and of
       a third event, chosen in the same way: voice and face belong together everywhere, so who speaks does not tell
@@ -119,7 +122,10 @@ def compose(
             _background(draw, event, cast, by_group, silence_share, decoy_share)
             for _ in range(num_segments - length)
         ]
-        segments[start:start] = [(pair, pair) for pair in _distinct(draw, cast.get(event, []), length)]
+        shown = _distinct(draw, cast.get(event, []), length)
+        segments[start:start] = [
+            (pair, pair if in_step else _another(draw, pair, by_group[pair.group][event])) for pair in shown
+        ]
         timelines.append(
             Timeline(
                 f"composed_{seed}_{i}",
@@ -179,6 +185,10 @@ def _distinct(draw: Random, own: list[Pair], length: int) -> list[Pair]:
     while len(chosen) < length:
         chosen += draw.sample(own, min(len(own), length - len(chosen)))
     return chosen
+
+
+def _another(draw: Random, pair: Pair, own: list[Pair]) -> Pair:
+    return draw.choice([other for other in own if other is not pair] or [pair])
 
 
 def _background(

@@ -70,6 +70,13 @@ def read_event_list(file: Path) -> list[ListedVideo]:
         )
     videos: dict[str, ListedVideo] = {}
     for line, cells in records[1:]:
+        if any(cells[len(header) :]):
+            raise malformed(
+                file,
+                line,
+                f"{len(cells)} cells",
+                f"{len(header)}, as in the header (a name with a comma in quotes)",
+            )
         cells += [""] * (len(header) - len(cells))
         path, event, start, end = (cells[header.index(name)] for name in HEADER)
         video = _one_line(file, line, path, event, start, end)

@@ -39,6 +39,13 @@ class Timeline:
     """What was odd about the file."""
 
     def __post_init__(self) -> None:
+        dims = (self.audio.ndim, self.visual.ndim, self.relevant.ndim)
+        if dims != (2, 3, 1) or self.relevant.dtype != torch.bool:
+            raise ValueError(
+                f"{self.name}: sound {tuple(self.audio.shape)}, picture {tuple(self.visual.shape)} and "
+                f"{self.relevant.dtype} relevant {tuple(self.relevant.shape)}; expected (N, A), (N, P, D) and bool "
+                "(N,), with P=1 for features of the whole picture"
+            )
         lengths = {len(self.audio), len(self.visual), len(self.relevant)}
         if len(lengths) != 1 or 0 in lengths:
             raise ValueError(
@@ -90,7 +97,7 @@ class TimelineSet(Sequence[Timeline]):
             )
         # Those that are read from files are checked by what reads them.
         for timeline in self.timelines if isinstance(self.timelines, (tuple, list)) else ():
-            if timeline.event >= len(self.labels):
+            if not NO_EVENT <= timeline.event < len(self.labels):
                 raise ValueError(
                     f"{timeline.name} has event {timeline.event}, but there are {len(self.labels)} labels; "
                     f"events are 0 to {len(self.labels) - 1}, or {NO_EVENT} where there is none"

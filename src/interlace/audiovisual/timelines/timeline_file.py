@@ -19,6 +19,8 @@ from interlace.audiovisual.timelines.timeline import NO_EVENT, Timeline, Timelin
 from interlace.files import whole_file
 
 FORMAT = "interlace timelines 1"
+FLOATS = {"F16", "BF16", "F32", "F64"}
+"""Types of features, as .safetensors files name them."""
 
 
 def save_timelines(path: Path, timelines: TimelineSet) -> None:
@@ -31,7 +33,8 @@ def save_timelines(path: Path, timelines: TimelineSet) -> None:
         relevant  bool  (S,)        T_E
         lengths   int64 (V,)        segments of each timeline
         event     int64 (V,)        index into the labels, -1 where there is none
-        metadata  format="interlace timelines 1"; labels, names and notes (lists) and source, as JSON
+        metadata  format="interlace timelines 1"; as JSON labels (a list), names (one a timeline) and, if wanted,
+                  notes (a list a timeline) and source
 
     The whole set is in memory once. The file appears whole or not at all.
 
@@ -97,13 +100,20 @@ def load_timelines(path: Path) -> TimelineSet:
                 )
             if missing := {"audio", "visual", "relevant", "lengths", "event"} - keys:
                 raise ValueError(f"{path} has no {', '.join(sorted(missing))}; write it again")
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in ("audio", "visual")}
+            parts = {name: file.get_slice(name) for name in ("audio", "visual")}
+            shapes = {name: tuple(part.get_shape()) for name, part in parts.items()}
+            types = {name: part.get_dtype() for name, part in parts.items()}
             relevant, lengths, event = (file.get_tensor(name) for name in ("relevant", "lengths", "event"))
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole .safetensors file ({error}); write it again") from error
-    labels, names, notes, source = (
-        _list(path, metadata, key) for key in ("labels", "names", "notes", "source")
-    )
+    if not set(types.values()) <= FLOATS:
+        raise ValueError(
+            f"{path}: audio is of {types['audio']} and visual of {types['visual']}; features are one of "
+            f"{', '.join(sorted(FLOATS))}"
+        )
+    labels, names = (_list(path, metadata, key) for key in ("labels", "names"))
+    metadata = {"notes": json.dumps([[]] * len(names)), "source": '""', **metadata}
+    notes, source = (_list(path, metadata, key) for key in ("notes", "source"))
     _check_sizes(path, shapes, relevant, lengths, event, len(names), len(notes))
     for i, index in enumerate(event.tolist()):
         if not NO_EVENT <= index < len(labels):
@@ -143,7 +153,8 @@ class TimelineReader:
         """Timeline ``index`` of the file."""
         start, end = self.bounds[index]
         with safe_open(self.path, framework="pt") as file:
-            audio, visual = (file.get_slice(name)[start:end] for name in ("audio", "visual"))
+            # Their own memory: what a slice lies in is the mapping of the whole file.
+            audio, visual = (file.get_slice(name)[start:end].clone() for name in ("audio", "visual"))
         _check_finite(self.path, self.names[index], audio, visual)
         return Timeline(
             self.names[index],
