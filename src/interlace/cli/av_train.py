@@ -51,8 +51,8 @@ def train(
     Args:
         data: Folder of the timelines, or a CSV file of events.
         task: sel: label every second with its event or background; cml: find the event of one modality in the other.
-        method: One or more of dam, audio, visual, concat, avel, chance (sel) or dam, avdln, cca, chance (cml), behind
-            DATA, or with commas: dam,chance.
+        method: One or more of dam, dam_joint, audio, visual, concat, avel, chance (sel) or dam, dam_local, avdln, cca,
+            chance (cml), behind DATA, or with commas: dam,chance.
         features: Folder that `interlace av features` wrote, for lists of events in video files.
         output: Folder that receives a folder for each run, and results.md, .csv and .json; by default
             runs/av_TASK.

@@ -65,8 +65,8 @@ def compose(
       which picture, whatever is shown.
     - A segment of the event shows and sounds one pair. The pairs of a timeline's event are distinct; where there
       are fewer than its length, all are used before one comes again.
-    - Without ``in_step`` an event segment sounds another of the event's pairs than it shows, of the same group; the same
-      one only where there is no other. What links the modalities then is the event, and not the moment.
+    - Without ``in_step`` an event segment sounds another of the event's pairs than it shows, of the same group; the
+      same one only where there is no other. What links the modalities then is the event, and not the moment.
     - A background segment shows a pair of another event: the event is uniform over the others, then the pair over
       the event's. With probability ``silence_share`` it is silent. Else it sounds a pair of the *same group* and of
       a third event, chosen in the same way: voice and face belong together everywhere, so who speaks does not tell
