@@ -187,7 +187,7 @@ def test_a_diverged_run_is_a_result_and_not_the_end(sets, tmp_path):
         (["audio"], [2, 2], "the seed 2 is there twice"),
         (["audio"], [-1], "seed -1 is below 0"),
         ([], [0], "there is no method to train"),
-        (["psp"], [0], "sel has no method 'psp'; it has dam, audio"),
+        (["psp"], [0], "sel has no method 'psp'; it has dam, "),
     ],
 )
 def test_what_cannot_be_run(sets, tmp_path, methods, seeds, message):
