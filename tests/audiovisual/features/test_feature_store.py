@@ -111,7 +111,8 @@ def test_other_networks_need_another_folder(root, tmp_path, extractor):
     with pytest.raises(ValueError, match="of networks with other weights; choose another --output"):
         store_features(root, output, create_extractor(SPEC))
     larger = Extractor(create_audio_extractor(), create_visual_extractor("resnet10t", image_size=64))
-    told = "audio.num_steps 1 there, 4 here; visual.frames_per_second 2 there, 16 here; visual.image_size 32 there, 64 here"
+    told = "audio.num_steps 1 there, 4 here; visual.frames_per_second 2 there, 16 here; "
+    told += "visual.image_size 32 there, 64 here"
     with pytest.raises(ValueError, match=rf"of networks of another make \({told}\); choose another --output"):
         store_features(root, output, larger)
     other = tmp_path / "other"

@@ -109,7 +109,7 @@ class CrossModalMatcher(CrossModalNetwork):
         return (relevance + partners_loss(log_odds, batch.relevant, batch.mask)) / 2
 
     def window_scores(self, batch: Batch, query: Query) -> Float[Tensor, "B N"]:
-        """The summed log-odds of the relevance; with ``local`` those of the partners, and a share of the relevance's."""
+        """The summed log-odds of the relevance; with ``local`` those of the partners and a share of the relevance's."""
         if self.partners is None:
             return super().window_scores(batch, query)
         matching = self(batch)
