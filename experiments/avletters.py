@@ -23,8 +23,7 @@ import argparse
 import json
 from pathlib import Path
 
-from common import record
-from interlace.cli import main as interlace
+from common import interlace, record
 from letter_rows import write_sets
 
 COUNTS = {"train": 4000, "val": 1000, "test": 2000}
@@ -94,15 +93,12 @@ def main() -> None:
     results = []
     for name, options in PARTS[given.part].items():
         output = given.runs / given.part / name
-        command = ["av", "train", str(sets), *options, "--seeds", str(given.seeds), "--output", str(output)]
-        print("\n$ interlace", " ".join(command), flush=True)
-        if status := interlace(command):
-            raise SystemExit(status)
+        command = interlace("av", "train", sets, *options, "--seeds", str(given.seeds), "--output", output)
         rows = json.loads((output / "results.json").read_text())
         results.append(
             {
                 "name": name,
-                "command": "interlace " + " ".join(command),
+                "command": command,
                 "best_epochs": rows["best_epochs"],
                 "results": rows["results"],
             }

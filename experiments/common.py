@@ -38,24 +38,11 @@ def train_and_score(
     train_command = ["train", str(data), "--train", train, "--val", scored, "--output", str(output), *options]
     began = time.monotonic()
     resume = ["--resume", "true"] if (output / "last.ckpt").exists() else []
-    _interlace([*train_command, *resume])
+    interlace(*train_command, *resume)
     seconds = time.monotonic() - began
     last, report = str(output / "last.safetensors"), output / "evaluation"
-    _interlace(
-        [
-            "evaluate",
-            str(data),
-            "--annotations",
-            scored,
-            "--model",
-            last,
-            "--output",
-            str(report),
-            "--overwrite",
-            "true",
-            *evaluation,
-        ]
-    )
+    scored_by = ["--annotations", scored, "--model", last, "--output", str(report), "--overwrite", "true"]
+    interlace("evaluate", str(data), *scored_by, *evaluation)
     metrics = json.loads((report / "metrics.json").read_text())
     result = {
         "command": "interlace " + " ".join(train_command),
@@ -78,11 +65,13 @@ def load_example(name: str) -> ModuleType:
     return module
 
 
-def _interlace(arguments: list[str]) -> None:
-    print("\n$ interlace", " ".join(arguments), flush=True)
-    status = main(arguments)
-    if status:
+def interlace(*arguments: str | Path) -> str:
+    """Run a command, and return it as it is typed; what it says goes to the terminal."""
+    words = [str(word) for word in arguments]
+    print("\n$ interlace", " ".join(words), flush=True)
+    if status := main(words):
         raise SystemExit(status)
+    return " ".join(["interlace", *words])
 
 
 def accuracy_on(report: Path, classes: Iterable[str]) -> float:

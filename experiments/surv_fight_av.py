@@ -30,10 +30,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from common import record
+from common import interlace, record
 from fight_videos import CLIP_SECONDS, Clip, JoinedVideo, join, plan_videos, read_clips, split_clips
 from interlace.audiovisual.features.feature_store import FeatureStore
-from interlace.cli import main as interlace_main
 from interlace.files import whole_file
 
 METHODS = {"sel": ("dam", "audio", "visual", "concat", "chance"), "cml": ("dam", "avdln", "cca", "chance")}
@@ -45,16 +44,6 @@ JOINED_FRAMES = 8
 """Of a second that the network sees: half of the default, and half of the time."""
 SHOWN = 6
 """Test videos that are predicted and drawn."""
-
-
-def interlace(*arguments: str | Path) -> str:
-    """Run a command, and return it as it is typed."""
-    words = [str(word) for word in arguments]
-    print("\n$ interlace", " ".join(words), flush=True)
-    status = interlace_main(words)
-    if status:
-        raise SystemExit(status)
-    return " ".join(["interlace", *words])
 
 
 def store_features(videos: Path, output: Path, weights: Path | None, *options: str) -> Path:
