@@ -176,6 +176,15 @@ def test_weights_only(tmp_path):
         load_checkpoint(tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("read", [load_checkpoint, read_card])
+def test_a_network_of_events_is_told_from_weights(tmp_path, read):
+    save_file({"w": torch.zeros(3)}, tmp_path / "e.safetensors", metadata={"interlace_events": "{}"})
+    with pytest.raises(
+        CheckpointError, match=r"e\.safetensors: a network of audio-visual .* `interlace av predict`"
+    ):
+        read(tmp_path / "e.safetensors")
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint at all", b"\x80\x04\x95pickle"])
 def test_another_file(tmp_path, content):
     (tmp_path / "other.pth").write_bytes(content)

@@ -32,6 +32,8 @@ __all__ = [
 
 HEADER = "interlace"
 """Key of the card in the file's header."""
+EVENTS_HEADER = "interlace_events"
+"""The same of networks of audio-visual events, which are read elsewhere."""
 FORMAT = 1
 """Raised when an older version of this package could no longer read what a newer one writes."""
 
@@ -215,6 +217,11 @@ def _of_lengths(sampling: Mapping[str, Any], segments: tuple[int, ...]) -> dict[
 
 def _read_card(path: Path, metadata: Mapping[str, str] | None) -> ModelCard:
     header = (metadata or {}).get(HEADER)
+    if header is None and EVENTS_HEADER in (metadata or {}):
+        raise CheckpointError(
+            f"{path}: a network of audio-visual events, not one that recognizes actions; use `interlace av predict` "
+            "or `interlace av evaluate`"
+        )
     if header is None:
         raise CheckpointError(
             f"{path}: weights only, not a checkpoint of interlace; "

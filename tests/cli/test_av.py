@@ -144,7 +144,11 @@ def test_a_diverged_run_is_told_and_the_status_is_1(data, tmp_path, capsys):
     [
         (["train", "DATA", "--seeds", "0"], "--seeds 0"),
         (["train", "DATA", "--method", "psp"], "sel has no method 'psp'"),
-        (["train", "DATA", "--method", "dam", "--network.depth", "3"], "EventLocalizer cannot be built"),
+        (
+            ["train", "DATA", "--method", "dam", "--network.depth", "3"],
+            "cannot be built with depth=3; it takes width, ",
+        ),
+        (["train", "DATA", "--network.wdth", "3"], "with wdth=3 (did you mean 'width'?); it takes "),
         (["train", "nowhere"], "nowhere: there is no such folder"),
         (["evaluate", "DATA"], "name the checkpoints and, last, the data"),
         (["evaluate", "none.safetensors", "DATA"], "none.safetensors: there is no such file"),
@@ -157,6 +161,15 @@ def test_what_cannot_work_is_an_error_that_says_so(data, words, message, tmp_pat
     with pytest.raises(ValueError) as caught:
         run([word.replace("DATA", str(data)) for word in words])
     assert message in str(caught.value)
+
+
+def test_data_behind_the_methods_is_told_where_it_belongs(data, capsys):
+    with pytest.raises(SystemExit):
+        run(["train", "--method", "dam", "concat", str(data)])
+    assert (
+        "required: data; --method takes all words behind it, so data comes before it"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_overview_and_a_wrong_verb(capsys):

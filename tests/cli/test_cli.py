@@ -18,6 +18,7 @@ from PIL import Image
 
 from interlace.checkpoints import load_checkpoint, save_checkpoint
 from interlace.cli import VERBS, main
+from interlace.cli.av import VERBS as AV_VERBS
 from interlace.cli.data import evaluation_clips
 from interlace.cli.parser import (
     in_options,
@@ -66,10 +67,13 @@ def trained(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _train(clips, tmp_path_factory.mktemp("run") / "tin")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+COMMANDS = [*(verb for verb in VERBS if verb != "av"), *(f"av {verb}" for verb in AV_VERBS)]
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_help_explains_every_option(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
-        main([verb, "--help"])
+        main([*verb.split(), "--help"])
     assert leaving.value.code == 0
     text = capsys.readouterr().out
     assert f"interlace {verb}" in text

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from interlace.cli import VERBS, main
+from interlace.cli.av import VERBS as AV_VERBS
 from interlace.cli.wording import words_for
 
 
@@ -50,9 +51,11 @@ def test_a_wrong_value_is_one_line(
     assert f"error: {message}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    "verb", [*(verb for verb in VERBS if verb != "av"), *(f"av {verb}" for verb in AV_VERBS)]
+)
 def test_help_speaks_no_python(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main([verb, "--help"])
+        main([*verb.split(), "--help"])
     text = capsys.readouterr().out
     assert re.findall(r"<class|<function|Literal\[|Union\[|Optional\[|: (?:int|float|str|bool)\b", text) == []

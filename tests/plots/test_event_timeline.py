@@ -125,13 +125,22 @@ def test_the_last_second_ends_with_the_video(draw: Any) -> None:
         timeline_of(([""] * 3 + [LONG] * 2 + [f"{LONG} {k}" for k in range(25)]) * 10, title="name_" * 90),
         timeline_of([""] * 7, has_sound=[False] * 7, sound=None, heard=None, seen=None),
         timeline_of(
+            [""] * 4,
+            lanes={
+                "given: picture": ["query", "query", "", ""],
+                "found: sound": ["", "answer", "answer", ""],
+            },
+            searched="sound",
+            relevance=None,
+        ),
+        timeline_of(
             ["a", ""] * 20, lanes={"given: picture": ["query", ""] * 20, "found: sound": ["", "x"] * 20}
         ),
         timeline_of(
             ["", "x", "x"], score=np.array([-0.123, 0.9, 0.5]), relevance=None, heard=None, seen=None
         ),
     ],
-    ids=["one second", "long label", "300 seconds", "silent", "query", "score"],
+    ids=["one second", "long label", "300 seconds", "silent", "both rows", "query", "score"],
 )
 def test_no_text_covers_another_or_leaves_the_picture(draw: Any, timeline: EventTimeline) -> None:
     figure = draw(timeline)
@@ -153,6 +162,35 @@ def test_seconds_without_sound_are_marked(draw: Any) -> None:
     patch = figure.axes[1].patches[0]
     assert (patch.get_x(), patch.get_x() + patch.get_width(), patch.get_hatch()) == (1, 4, "////")
     assert "no sound" in texts_of(figure)
+
+
+def test_digital_silence_is_a_word_and_not_an_empty_panel(draw: Any) -> None:
+    figure = draw(timeline_of([""] * 5, sound=np.zeros((4, 3)), has_sound=[True] * 3 + [False] * 2))
+    said = texts_of(figure)
+    assert {"silence", "no sound"} <= set(said)
+    assert "darker is louder" not in said
+    assert not figure.axes[1].images
+
+
+@pytest.mark.parametrize(("searched", "answer_row", "query_row"), [("sound", 1, 0), ("picture", 0, 1)])
+def test_query_and_answer_are_each_marked_on_their_own_row(
+    draw: Any, searched: str, answer_row: int, query_row: int
+) -> None:
+    lanes = {"given": ["query", "query", "", ""], "found": ["", "", "", "answer"]}
+    figure = draw(timeline_of([""] * 4, lanes=lanes, searched=searched))
+
+    def marks(row: int, color: str) -> list[list[float]]:
+        lines = [line for line in figure.axes[row].lines if line.get_color() == color]
+        return [list(line.get_xdata()) for line in lines]
+
+    query, answer = [[0, 2], [0, 0], [2, 2]], [[3, 4], [3, 3], [4, 4]]
+    assert marks(query_row, event_timeline.QUERY) == query
+    assert marks(query_row, event_timeline.EVENT) == []
+    assert marks(answer_row, event_timeline.EVENT) == answer
+    assert marks(answer_row, event_timeline.QUERY) == []
+    assert marks(2, event_timeline.EVENT) == answer[1:]  # the values are those of the searched row
+    assert {"0 to 2 s", "3 to 4 s"} <= set(texts_of(figure))
+    assert figure.axes[1].get_ylim() == (0, 4)  # of the spectrum's bands, whatever is marked
 
 
 def test_letters_that_mean_something_elsewhere_are_letters(draw: Any) -> None:

@@ -42,7 +42,7 @@ def evaluate(
         batch_size: Timelines at a time; the result does not depend on it.
         device: auto, cpu, cuda, cuda:1 or mps.
     """
-    from interlace.audiovisual.features.extractor import load_extractor
+    from interlace.audiovisual.features.extractor import about_extractor
     from interlace.audiovisual.features.feature_store import EXTRACTOR
     from interlace.audiovisual.tasks.event_output import RESULTS
     from interlace.audiovisual.tasks.score_models import find_models, score_models
@@ -68,7 +68,7 @@ def evaluate(
         overwrite=overwrite,
         batch_size=batch_size,
         device=device,
-        extractor_sha256=load_extractor(features / EXTRACTOR).fingerprint() if features else None,
+        extractor_sha256=about_extractor(features / EXTRACTOR)["fingerprint"] if features else None,
         tell=lambda line: print(line, flush=True),
     )
     print(f"\n{markdown_table(rows)}\n\nreport: {folder / RESULTS}.md, .csv and .json")

@@ -68,8 +68,6 @@ def predict(
         require_writable("output", output.parent)
     if pictures is not None:
         require_writable("pictures", pictures)
-    if model.is_dir():
-        raise ValueError(_name_one_of(model))
     question = _query(query, start, end)
     keep_freed_memory()
     recognizer = EventRecognizer(model, device=device, extractor=extractor)
@@ -159,15 +157,6 @@ def without_drawings(videos: Sequence[Path], named: Sequence[str], pictures: Pat
     if any(Path(name).resolve().is_relative_to(drawn) for name in named):
         return list(videos)  # they are meant
     return [video for video in videos if not (video.is_dir() and video.resolve().is_relative_to(drawn))]
-
-
-def _name_one_of(folder: Path) -> str:
-    """What to give instead of a folder of runs."""
-    from interlace.audiovisual.tasks.score_models import MODEL
-
-    found = next(iter(sorted(folder.rglob(MODEL))), None)
-    hint = f"name the checkpoint in it, e.g. {found}" if found else f"it holds no {MODEL}; name a checkpoint"
-    return f"{folder} is a folder; {hint}"
 
 
 def drawings_of(videos: Sequence[Path], folder: Path | None) -> list[Path | None]:

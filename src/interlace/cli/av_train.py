@@ -73,11 +73,11 @@ def train(
         device: auto, cpu, cuda, cuda:1 or mps.
     """
     from interlace.allocator import keep_freed_memory
-    from interlace.audiovisual.features.extractor import load_extractor
+    from interlace.audiovisual.features.extractor import about_extractor, load_extractor
     from interlace.audiovisual.features.feature_store import EXTRACTOR
+    from interlace.audiovisual.tasks.event_checkpoint import MODEL
     from interlace.audiovisual.tasks.event_output import RESULTS
     from interlace.audiovisual.tasks.event_settings import EventSettings
-    from interlace.audiovisual.tasks.score_models import MODEL
     from interlace.audiovisual.tasks.seed_table import markdown_table
     from interlace.audiovisual.tasks.seeds import train_seeds
     from interlace.audiovisual.timelines.open_timelines import open_timelines
@@ -122,6 +122,7 @@ def train(
                 output,
                 test_set=sets.get("test"),
                 extractor=load_extractor(features / EXTRACTOR) if features and embed else None,
+                extractor_sha256=about_extractor(features / EXTRACTOR)["fingerprint"] if features else None,
                 tell=lambda line: print(line, flush=True),
                 progress=progress,
             )

@@ -26,9 +26,23 @@ class Parser(ArgumentParser):
         unknown = re.search(r"unrecognized arguments: -*([\w.-]+)", message)
         unknown = unknown or re.search(r"[Oo]ption '([\w.]+)'", message)
         hint = nearest(unknown.group(1).replace("-", "_"), self.option_names()) if unknown else ""
+        hint = hint or self._swallowed(message)
         message = wrong_value(message, self._actions) or message
         complain(f"{message}{hint}\n  `{self.prog} --help` lists what it takes")
         raise SystemExit(2) from ex
+
+    def _swallowed(self, message: str) -> str:
+        """A word of its own may have been taken by an option of several words that stands before it."""
+        missing = re.search(r"arguments are required: (\w+)", message)
+        several = [
+            action.option_strings[0]
+            for action in self._actions
+            if action.option_strings and action.nargs == "+"
+        ]
+        if not (missing and several):
+            return ""
+        options = " and ".join(several)
+        return f"; {options} takes all words behind it, so {missing.group(1)} comes before it"
 
     def option_names(self) -> list[str]:
         """The long options without their dashes, with the last part of nested ones (`momentum` of `optim.momentum`)."""

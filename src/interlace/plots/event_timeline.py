@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 LEFT, PANEL, RIGHT = 1.45, 8.6, 2.35
 """Inches: the names of the rows, the time line, the legends."""
-SOUND_INCHES, CURVES_INCHES, LANE_INCHES, GAP = 0.85, 1.75, 0.3, 0.1
+SOUND_INCHES, CURVES_INCHES, LANE_INCHES, GAP, WIDE_GAP = 0.85, 1.75, 0.3, 0.1, 0.32
 FONT = 8.0
-HEARD, SEEN, EVENT = COLORS[1], COLORS[0], COLORS[2]
+HEARD, SEEN, EVENT, QUERY = COLORS[1], COLORS[0], COLORS[2], COLORS[4]
 TICKS_KHZ = (0.25, 1.0, 4.0)
 MANY_SECONDS = 100
 """From here on lines are thin."""
 MOST_EDGES = 20
 """Runs of which each gets its edges drawn; more would hide the frames."""
 QUIET_GREY, GREY = "#f3f5f7", "#5b6470"
+
+Row = Literal["picture", "sound"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ class EventTimeline:
     """Numbers that are no probabilities (N,), drawn instead of those, on an axis of their own."""
     rule: str = "0.5 or more: event\nbelow: background"
     """How labels come from probabilities."""
+    searched: Row | None = None
+    """The row that the answer is of; the other one is that of the first lane, the query. None: it is of both."""
     end_seconds: float | None = None
     """Where the video ends, if that is before the end of the last second."""
     background: str = "background"
@@ -114,9 +118,10 @@ def draw_event_timeline(timeline: EventTimeline, path: Path) -> Path:
     heights = {"strip": strip, "sound": SOUND_INCHES, "curves": CURVES_INCHES, "lanes": lanes}
     title = textwrap.wrap(timeline.title, 100, max_lines=3, placeholder=" ...")
     top, foot = 0.46 + 0.2 * len(title), 0.62 + 0.2 * len(key) + 0.16 * len(lines)
-    height = top + sum(heights.values()) + 3 * GAP + foot
+    gaps = dict.fromkeys(heights, GAP) | ({"strip": WIDE_GAP} if timeline.searched else {})
+    height = top + sum(heights.values()) + sum(gaps.values()) - GAP + foot
     figure = _figure(LEFT + PANEL + RIGHT, height)
-    rows = _rows(figure, heights, height, top)
+    rows = _rows(figure, heights, gaps, height, top)
     _draw_strip(rows["strip"], timeline)
     _draw_sound(rows["sound"], timeline)
     _draw_curves(rows["curves"], timeline)
@@ -158,14 +163,16 @@ def _strip_inches(frames: np.ndarray) -> float:
     return float(np.clip(PANEL / len(frames) * frames.shape[1] / frames.shape[2], 0.4, 1.3))
 
 
-def _rows(figure: Figure, heights: Mapping[str, float], height: float, top: float) -> dict[str, Axes]:
+def _rows(
+    figure: Figure, heights: Mapping[str, float], gaps: Mapping[str, float], height: float, top: float
+) -> dict[str, Axes]:
     """Axes one below the other, placed in inches: nothing can grow into its neighbor."""
     width = LEFT + PANEL + RIGHT
     edge, rows = height - top, {}
     for name, inches in heights.items():
         edge -= inches
         rows[name] = figure.add_axes((LEFT / width, edge / height, PANEL / width, inches / height))
-        edge -= GAP
+        edge -= gaps[name]
     return rows
 
 
@@ -189,8 +196,10 @@ def _draw_strip(axes: Axes, timeline: EventTimeline) -> None:
 def _draw_sound(axes: Axes, timeline: EventTimeline) -> None:
     axes.set_facecolor(QUIET_GREY)
     axes.set_yticks([])
-    _name(axes, "sound,\nfrequency (kHz)" if timeline.sound is not None else "sound")
-    if timeline.sound is not None:
+    is_silence = timeline.sound is not None and float(np.ptp(timeline.sound)) == 0
+    is_drawn = timeline.sound is not None and not is_silence
+    _name(axes, "sound,\nfrequency (kHz)" if is_drawn else "sound")
+    if timeline.sound is not None and is_drawn:
         bands = len(timeline.sound)
         axes.imshow(
             timeline.sound,
@@ -203,15 +212,15 @@ def _draw_sound(axes: Axes, timeline: EventTimeline) -> None:
         _beside(axes, 0.5, "darker is louder")
     else:
         axes.set_ylim(0, 1)
-    for start, end, silent in runs([not there for there in timeline.has_sound], timeline.length):
-        if silent:
+    for start, end, there in runs(timeline.has_sound or [True] * timeline.num_seconds, timeline.length):
+        if not there:
             axes.axvspan(start, end, facecolor="white", edgecolor=GREY, hatch="////", linewidth=0)
-            if (end - start) * PANEL / timeline.length > 0.9:
-                box = {"facecolor": "white", "edgecolor": "none", "pad": 2.0}
-                axes.text(
-                    (start + end) / 2, sum(axes.get_ylim()) / 2, "no sound",
-                    ha="center", va="center", fontsize=FONT, color=INK, bbox=box, zorder=6,
-                )  # fmt: skip
+        if (is_silence or not there) and (end - start) * PANEL / timeline.length > 0.9:
+            box = {"facecolor": QUIET_GREY if there else "white", "edgecolor": "none", "pad": 2.0}
+            axes.text(
+                (start + end) / 2, sum(axes.get_ylim()) / 2, "silence" if there else "no sound",
+                ha="center", va="center", fontsize=FONT, color=INK, bbox=box, zorder=6,
+            )  # fmt: skip
     axes.spines[:].set_color(PALE)
 
 
@@ -291,21 +300,43 @@ def _mark_time(axes: Axes, timeline: EventTimeline) -> None:
 
 
 def _mark_spans(rows: Mapping[str, Axes], timeline: EventTimeline) -> None:
-    """A bar with its seconds above the frames, and edges through all rows, where the answer is an event."""
-    found = [run for run in runs(list(timeline.lanes.values())[-1], timeline.length) if run[2]]
-    strip, above = rows["strip"], 1 + 0.07 / _strip_inches(timeline.frames)
+    """Where the answer is an event, and where a query is, each on the rows that it is of."""
+    lanes = list(timeline.lanes.values())
+    query, answer = lanes[0], lanes[-1]
+    if timeline.searched is None:
+        _mark([rows["strip"], rows["sound"], rows["curves"]], answer, timeline, EVENT)
+    else:
+        given, searched = rows["sound"], rows["strip"]
+        if timeline.searched == "sound":
+            given, searched = searched, given
+        _mark([given], query, timeline, QUERY)
+        _mark([searched, rows["curves"]], answer, timeline, EVENT)
+    for start, end, label in runs(answer, timeline.length):
+        if label:
+            rows["curves"].axvspan(start, end, color=EVENT, alpha=0.13, linewidth=0, zorder=1)
+
+
+def _mark(rows: Sequence[Axes], labels: Sequence[str], timeline: EventTimeline, color: str) -> None:
+    """For each stretch a bar with its seconds above the first of the rows, and edges through all."""
+    found = [run for run in runs(labels, timeline.length) if run[2]]
+    first = rows[0]
+    across = first.get_xaxis_transform()  # upwards in heights of the row, whatever its numbers are
+    above = 1 + 0.07 * DPI_XX
     for start, end, _ in found:
-        rows["curves"].axvspan(start, end, color=EVENT, alpha=0.13, linewidth=0, zorder=1)
-        strip.plot([start, end], [above] * 2, color=EVENT, linewidth=4, solid_capstyle="butt", clip_on=False)
+        first.plot(
+            [start, end], [above] * 2, transform=across, scalex=False, scaley=False, color=color, linewidth=4,
+            solid_capstyle="butt", clip_on=False,
+        )  # fmt: skip
         if len(found) <= MOST_EDGES:
-            for name in ("strip", "sound", "curves"):
+            for axes in rows:
                 for edge in (start, end):
-                    rows[name].axvline(edge, color=EVENT, linewidth=1.6, zorder=7, clip_on=False)
+                    axes.axvline(edge, color=color, linewidth=1.6, zorder=7, clip_on=False)
         text = f"{start:g} to {round(end, 2):g} s"
         if text_inches(text) <= (end - start) * PANEL / timeline.length:
-            strip.annotate(
-                text, ((start + end) / 2, above), (0, 3), textcoords="offset points", ha="center", va="bottom",
-                fontsize=FONT, color=EVENT, fontweight="bold", annotation_clip=False,
+            first.annotate(
+                text, ((start + end) / 2, above), (0, 3), xycoords=across,
+                textcoords="offset points", ha="center", va="bottom", fontsize=FONT, color=color, fontweight="bold",
+                annotation_clip=False,
             )  # fmt: skip
 
 

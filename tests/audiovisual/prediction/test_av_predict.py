@@ -193,6 +193,7 @@ def test_pictures_say_how_labels_come_about(
         "given: picture": ["", "query", "query", ""],
         "found: sound": ["", "answer", "answer", ""],
     }
+    assert [timeline.searched for timeline in drawn] == [None, None, "sound"]
     assert drawn[2].heard_label == "$p^A$: sound fits the query"
     np.testing.assert_array_equal(drawn[2].heard, [0.1, 0.8, 0.7, 0.2])
 

@@ -13,6 +13,7 @@ from interlace.audiovisual.prediction.event_prediction import (
     EventSpan,
     query_region,
 )
+from interlace.audiovisual.timelines.event_list import relevant_segments
 
 
 def prediction_of(*labels: str, duration: float = 0.0, **others: Any) -> EventPrediction:
@@ -50,6 +51,7 @@ def test_the_event_has_the_most_seconds_and_of_equals_the_higher_score() -> None
     [
         (prediction_of(O, O), "background only"),
         (prediction_of(O, "x", "x", scores=(("x", 0.975), ("y", 0.025))), "x (97.5%) from 1 to 3 s"),
+        (prediction_of(O, "x", scores=(("x", 1.0),)), "x from 1 to 2 s"),  # 1 event is always 100 %
         (
             prediction_of("x", O, "x", O, "x", O, "x", O, "x"),
             "x from 0 to 1 s and from 2 to 3 s and from 4 to 5 s and 2 times more",
@@ -104,13 +106,21 @@ def test_the_seconds_of_a_query(start: float, end: float, expected: list[int]) -
         with pytest.raises(
             ValueError, match=r"a\.mp4: the query from 0\.51 to 1\.49 s covers half of no second"
         ):
-            query_region(query, 4, "a.mp4")
+            query_region(query, 4, 4.0, "a.mp4")
         return
-    assert [k for k, is_in in enumerate(query_region(query, 4, "a.mp4")) if is_in] == expected
+    assert [k for k, is_in in enumerate(query_region(query, 4, 4.0, "a.mp4")) if is_in] == expected
 
 
 def test_queries_that_leave_nothing_to_find() -> None:
     with pytest.raises(ValueError, match=r"a\.mp4: the query covers the whole video \(4 s\)"):
-        query_region(EventQuery("audio", 0.0, 4.0), 4, "a.mp4")
-    with pytest.raises(ValueError, match=r"a\.mp4: the query starts at 4 s, but the video has 4 seconds"):
-        query_region(EventQuery("audio", 4.0, 5.0), 4, "a.mp4")
+        query_region(EventQuery("audio", 0.0, 4.0), 4, 4.0, "a.mp4")
+    with pytest.raises(ValueError, match=r"a\.mp4: the query starts at 4 s, but the video ends at 3\.7 s"):
+        query_region(EventQuery("audio", 4.0, 5.0), 4, 3.7, "a.mp4")
+
+
+@pytest.mark.parametrize(("end", "is_in"), [(3.4, True), (3.3, False)])
+def test_a_query_takes_the_segments_that_a_listed_event_takes(end: float, is_in: bool) -> None:
+    """The last second lasts 0.7 s, and half of that is enough."""
+    region = query_region(EventQuery("audio", 2.0, end), 4, 3.7, "a.mp4")
+    assert region == (False, False, True, is_in)
+    assert list(region) == relevant_segments([(2.0, end)], 4, 3.7).tolist()

@@ -67,7 +67,14 @@ def test_the_extractor_is_in_the_file(tmp_path):
 def test_what_is_no_checkpoint_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"none\.safetensors: there is no such file"):
         read_event_card(tmp_path / "none.safetensors")
-    with pytest.raises(CheckpointError, match=r"is a folder; name the checkpoint in it"):
+    with pytest.raises(
+        CheckpointError, match=r"is a folder; it holds no model\.safetensors; name a checkpoint"
+    ):
+        read_event_card(tmp_path)
+    inside = tmp_path / "dam" / "seed0" / "model.safetensors"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    with pytest.raises(CheckpointError, match=f"is a folder; name the checkpoint in it, e.g. {inside}"):
         read_event_card(tmp_path)
     text = tmp_path / "text.safetensors"
     text.write_text("no tensors")
@@ -76,6 +83,11 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
     other = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(2)}, other)
     with pytest.raises(CheckpointError, match=r"other\.safetensors: not a network of audio-visual events"):
+        load_event_model(other)
+    save_file({"weight": torch.zeros(2)}, other, metadata={"interlace": "{}"})
+    with pytest.raises(
+        CheckpointError, match=r"a network that recognizes actions, .* use `interlace predict`"
+    ):
         load_event_model(other)
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import statistics
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -164,10 +165,16 @@ def test_a_damaged_result_is_named(sets, tmp_path, content):
 
 def test_other_settings_or_data_are_refused(trained, sets, made_set):
     output, _ = trained
-    with pytest.raises(ValueError, match=r"result\.json is of other settings"):
-        train_seeds(["audio"], sets[0], sets[1], replace(QUICK, lr=0.5), [3], output, tell=quietly)
-    with pytest.raises(ValueError, match=r"result\.json is of other timelines"):
+    other = replace(QUICK, lr=0.5, network={"width": 9})
+    changed = r"settings \(lr 0\.001 -> 0\.5, network\.width not given -> 9\) than these"
+    with pytest.raises(ValueError, match=rf"result\.json is of other {changed}"):
+        train_seeds(["audio"], sets[0], sets[1], other, [3], output, tell=quietly)
+    with pytest.raises(ValueError, match=r"result\.json is of other training timelines than these"):
         train_seeds(["audio"], made_set(41, 0), sets[1], QUICK, [3], output, tell=quietly)
+    with pytest.raises(
+        ValueError, match=r"of other validation timelines and settings \(lr 0\.001 -> 0\.5\) than"
+    ):
+        train_seeds(["audio"], *[sets[0]] * 2, replace(QUICK, lr=0.5), [3], output, tell=quietly)
 
 
 def test_a_diverged_run_is_a_result_and_not_the_end(sets, tmp_path):
@@ -250,17 +257,22 @@ def test_the_spread_is_that_of_a_sample():
     assert SeedRow("one", {0: {"accuracy": 1.0}}).spread("accuracy") is None
 
 
-def test_features_of_other_networks_are_refused(trained, sets, tmp_path):
+@pytest.mark.parametrize("is_embedded", [True, False])
+def test_features_of_other_networks_are_refused(sets, tmp_path, is_embedded):
     from interlace.audiovisual.features.extractor import create_extractor
 
     spec = {"audio": {"name": "log_mel"}, "visual": {"name": "resnet10t", "image_size": 32}}
     torch.manual_seed(3)
     extractor = create_extractor(spec)
-    train_seeds(
-        ["chance"], sets[0], sets[1], QUICK, [0], tmp_path / "runs", extractor=extractor, tell=quietly
-    )
+    run = partial(train_seeds, ["chance"], sets[0], sets[1], QUICK, [0], tmp_path / "runs", tell=quietly)
+    sha = extractor.fingerprint()
+    run(extractor=extractor) if is_embedded else run(extractor_sha256=sha)
+    run(extractor_sha256=sha)  # the same again
+    with pytest.raises(ValueError, match=r"result\.json is of other networks of the features than these"):
+        run(extractor_sha256="0" * 64)
     models = find_models([tmp_path / "runs"])
+    assert (load_event_model(models[0]).extractor is not None) == is_embedded
     options = {"split": "test", "output": tmp_path / "out", "tell": quietly}
-    score_models(models, sets[2], extractor_sha256=extractor.fingerprint(), **options)
+    score_models(models, sets[2], extractor_sha256=sha, **options)
     with pytest.raises(ValueError, match="was trained on features of other networks"):
         score_models(models, sets[2], extractor_sha256="0" * 64, **options)

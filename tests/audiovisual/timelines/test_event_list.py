@@ -59,6 +59,9 @@ def test_a_comma_in_a_name_is_not_the_end_of_it(tmp_path: Path) -> None:
         (("/data/a.mp4,bark,0,1",), ":2: found '/data/a.mp4'"),
         (("../a.mp4,bark,0,1",), ":2: found '../a.mp4'"),
         (('"a.mp4,bark,0,1',), ":2: found broken quoting"),
+        (("a.mp4,,,", "b.mp4;bark;0;1"), ":3: found 'b.mp4;bark;0;1', expected 4 cells, separated by commas"),
+        (("a.mp4\tbark\t0\t1",), ":2: found 'a.mp4\\tbark\\t0\\t1', expected 4 cells, separated by commas"),
+        (("a.mp4;bark;0,5;1,5",), ":2: found 'a.mp4;bark;0,5;1,5', expected 4 cells, separated by commas"),
         ((), ": found no video"),
     ],
 )
@@ -73,6 +76,10 @@ def test_a_header_is_needed(tmp_path: Path) -> None:
         ValueError, match=r"train\.csv:1: found 'a\.mp4,bark,0,1', expected the header path,event"
     ):
         read(tmp_path, header="a.mp4,bark,0,1")
+    with pytest.raises(
+        ValueError, match=r"train\.csv:1: found 'path;event;start;end', .*start,end, separated by commas$"
+    ):
+        read(tmp_path, header="path;event;start;end")
     (tmp_path / "empty.csv").touch()
     with pytest.raises(
         ValueError, match=r"empty\.csv: found 'nothing', expected the header path,event,start,end"

@@ -11,12 +11,17 @@ from jaxtyping import Float, UInt8
 from torch.nn import functional
 
 from interlace.audiovisual.features.log_mel import VGGISH_BANDS, VGGISH_RATE_HZ, log_mel
-from interlace.audiovisual.prediction.event_prediction import BACKGROUND, EventPrediction, query_region
+from interlace.audiovisual.prediction.event_prediction import (
+    BACKGROUND,
+    EventPrediction,
+    Modality,
+    query_region,
+)
 from interlace.audiovisual.prediction.timeline_text import printable
 from interlace.data import video
 from interlace.data.audio import read_seconds_of_sound
 from interlace.files import whole_file
-from interlace.plots.event_timeline import EventTimeline, draw_event_timeline, num_frames_of
+from interlace.plots.event_timeline import EventTimeline, Row, draw_event_timeline, num_frames_of
 from interlace.plots.reports import shorten
 
 LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
@@ -26,7 +31,7 @@ FRAME_PIXELS = 160
 """Short side of the frames."""
 RANGE = np.log(10.0) * 3
 """Of loudness that is drawn, from the loudest down: 60 dB of power, which is 3 powers of ten of magnitude."""
-ROW_NAMES = {"audio": "sound", "visual": "picture"}
+ROW_NAMES: dict[Modality, Row] = {"audio": "sound", "visual": "picture"}
 
 
 def draw_prediction(prediction: EventPrediction, path: Path, *, frame_template: str | None = None) -> Path:
@@ -65,6 +70,7 @@ def draw_prediction(prediction: EventPrediction, path: Path, *, frame_template: 
         seen_label=f"$p^V$: picture fits the {fits or 'sound'}",
         rule=_rule(prediction),
         end_seconds=prediction.duration_seconds,
+        searched=ROW_NAMES[prediction.query.asked] if prediction.query else None,
         background=BACKGROUND if prediction.query is None else "",
         notes=prediction.notes,
     )
@@ -109,7 +115,8 @@ def _lanes(prediction: EventPrediction) -> dict[str, list[str]]:
     query = prediction.query
     if query is None:
         return {"label": found}
-    given = ["query" if is_given else "" for is_given in query_region(query, len(found), prediction.path)]
+    region = query_region(query, len(found), prediction.duration_seconds, prediction.path)
+    given = ["query" if is_given else "" for is_given in region]
     return {
         f"given: {ROW_NAMES[query.modality]}": given,
         f"found: {ROW_NAMES[query.asked]}": ["answer" if label else "" for label in found],

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
+
+from interlace.audiovisual.timelines.event_list import relevant_segments
+from interlace.audiovisual.timelines.timeline import runs
 
 BACKGROUND = "background"
 """The label of a second without an event."""
 MATCH = "match"
 """The label of a second that was found for a query."""
-
-ROUNDING = 1e-6
-"""Seconds; half of a second is half, however it came about."""
 
 Modality = Literal["audio", "visual"]
 VERBS: dict[Modality, str] = {"audio": "heard", "visual": "seen"}
@@ -114,12 +113,11 @@ class EventPrediction:
     @property
     def spans(self) -> tuple[EventSpan, ...]:
         """The stretches with an event, in order of time; the last one ends with the video at the latest."""
-        found = []
-        for label, group in groupby(range(len(self.labels)), key=self.labels.__getitem__):
-            seconds = list(group)
-            if label != BACKGROUND:
-                found.append(EventSpan(label, float(seconds[0]), self.end_of(seconds[-1])))
-        return tuple(found)
+        return tuple(
+            EventSpan(label, float(start), self.end_of(end - 1))
+            for start, end, label in runs(self.labels)
+            if label != BACKGROUND
+        )
 
     def end_of(self, second: int) -> float:
         """Where a second ends: the last one may be cut short by the end of the video."""
@@ -148,28 +146,31 @@ class EventPrediction:
         if len({span.label for span in self.spans}) > 1:
             told = "; ".join(str(span) for span in self.spans[:3])
             return told + (f"; {len(self.spans) - 3} more" if len(self.spans) > 3 else "")
-        score = self.score(self.event)
+        # Of the events that the network knows; of one alone it is 100 %, whatever is seen and heard.
+        score = self.score(self.event) if len(self.scores) > 1 else None
         return f"{self.event}{'' if score is None else f' ({score:.1%})'} {where}"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.answer}"
 
 
-def query_region(query: EventQuery, num_seconds: int, name: str) -> tuple[bool, ...]:
-    """The seconds of which a query covers half or more.
+def query_region(query: EventQuery, num_seconds: int, duration_seconds: float, name: str) -> tuple[bool, ...]:
+    """The seconds of which a query covers half or more, by the rule of listed events.
 
     Raises:
         ValueError: it is outside of the video, covers half of no second, or all of them.
 
     Example:
         >>> from interlace.audiovisual.prediction.event_prediction import EventQuery, query_region
-        >>> query_region(EventQuery("audio", 0.4, 2.6), 4, "a.mp4")
+        >>> query_region(EventQuery("audio", 0.4, 2.6), 4, 3.7, "a.mp4")
         (True, True, True, False)
     """
     start, end = query.start_seconds, query.end_seconds
-    if start >= num_seconds:
-        raise ValueError(f"{name}: the query starts at {start:g} s, but the video has {num_seconds} seconds")
-    region = tuple(min(k + 1, end) - max(k, start) >= 0.5 - ROUNDING for k in range(num_seconds))
+    if start >= duration_seconds:
+        raise ValueError(
+            f"{name}: the query starts at {start:g} s, but the video ends at {round(duration_seconds, 2):g} s"
+        )
+    region = tuple(relevant_segments([(start, end)], num_seconds, duration_seconds).tolist())
     if not any(region):
         raise ValueError(
             f"{name}: the query from {start:g} to {end:g} s covers half of no second; make it longer"

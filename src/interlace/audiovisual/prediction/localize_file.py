@@ -122,7 +122,7 @@ class EventRecognizer:
         )
 
     def _matched(self, name: str, features: Features, query: EventQuery) -> EventPrediction:
-        region = torch.tensor(query_region(query, len(features.heard), name))
+        region = torch.tensor(query_region(query, len(features.heard), features.duration_seconds, name))
         heard = features.heard[region] if query.modality == "audio" else features.heard
         if not bool(heard.any()):
             where = "in the query" if query.modality == "audio" else "to search"

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from interlace.audiovisual.prediction.event_prediction import BACKGROUND, EventPrediction
+from interlace.audiovisual.timelines.timeline import runs
 from interlace.files import whole_file
 
 MOST_ROWS = 60
@@ -196,15 +197,7 @@ def _rows(prediction: EventPrediction) -> list[dict[str, Any]]:
     rows = seconds_of(prediction)
     if len(rows) <= MOST_ROWS:
         return rows
-    stretches: list[list[dict[str, Any]]] = []
-    for row in rows:
-        if stretches and (stretches[-1][-1]["label"], stretches[-1][-1]["has_sound"]) == (
-            row["label"],
-            row["has_sound"],
-        ):
-            stretches[-1].append(row)
-        else:
-            stretches.append([row])
+    alike = runs([(row["label"], row["has_sound"]) for row in rows])
     return [
         {
             **part[0],
@@ -215,7 +208,7 @@ def _rows(prediction: EventPrediction) -> list[dict[str, Any]]:
                 if part[0][name] is not None
             },
         }
-        for part in stretches
+        for part in (rows[start:end] for start, end, _ in alike)
     ]
 
 

@@ -17,10 +17,13 @@ import interlace
 from interlace.audiovisual.features.extractor import Extractor, create_extractor
 from interlace.audiovisual.models.methods import CML_METHODS, SEL_METHODS, Method
 from interlace.audiovisual.tasks.answers import require_task
-from interlace.checkpoints import CheckpointError
+from interlace.checkpoints import EVENTS_HEADER, CheckpointError
+from interlace.checkpoints import HEADER as ACTIONS_HEADER
 from interlace.files import whole_file
 
-HEADER = "interlace_events"
+MODEL = "model.safetensors"
+"""Name of a run's checkpoint."""
+HEADER = EVENTS_HEADER
 """Key of the card in the file's header."""
 FORMAT = 1
 """Raised when an older version of this package could no longer read what a newer one writes."""
@@ -160,21 +163,28 @@ def read_event_card(path: str | Path) -> EventCard:
     """
     path = Path(path)
     if path.is_dir():
-        raise CheckpointError(
-            f"{path} is a folder; name the checkpoint in it, e.g. {path / 'model.safetensors'}"
+        found = next(iter(sorted(path.rglob(MODEL))), None)
+        hint = (
+            f"name the checkpoint in it, e.g. {found}" if found else f"it holds no {MODEL}; name a checkpoint"
         )
+        raise CheckpointError(f"{path} is a folder; {hint}")
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file")
     try:
         with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER)
+            metadata = file.metadata() or {}
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a whole .safetensors file ({error}); copy it again") from error
-    if header is None:
+    if ACTIONS_HEADER in metadata:
+        raise CheckpointError(
+            f"{path}: a network that recognizes actions, not one of audio-visual events; use `interlace predict` or "
+            "`interlace evaluate`"
+        )
+    if HEADER not in metadata:
         raise CheckpointError(
             f"{path}: not a network of audio-visual events; `interlace av train` writes those"
         )
-    return _card_of(path, header)
+    return _card_of(path, metadata[HEADER])
 
 
 def _card_of(path: Path, header: str) -> EventCard:

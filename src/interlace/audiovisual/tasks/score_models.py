@@ -10,6 +10,7 @@ from typing import Any
 from interlace.audiovisual.tasks.answers import BATCH_SIZE, TASKS
 from interlace.audiovisual.tasks.evaluation import EventReport, evaluate_events
 from interlace.audiovisual.tasks.event_checkpoint import (
+    MODEL,
     EventCard,
     load_event_model,
     methods_of,
@@ -21,8 +22,6 @@ from interlace.audiovisual.tasks.seed_table import SeedRow
 from interlace.audiovisual.timelines.timeline import TimelineSet
 from interlace.devices import choose_device
 from interlace.provenance import describe_device, provenance
-
-MODEL = "model.safetensors"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from interlace.audiovisual.features.extractor import Extractor
 from interlace.audiovisual.tasks.answers import TASKS, NotFiniteError
 from interlace.audiovisual.tasks.evaluation import evaluate_events
 from interlace.audiovisual.tasks.event_checkpoint import (
+    MODEL,
     EventCard,
     find_method,
     load_event_model,
@@ -31,7 +32,6 @@ from interlace.audiovisual.tasks.event_output import (
 )
 from interlace.audiovisual.tasks.event_settings import EpochRow, EventSettings
 from interlace.audiovisual.tasks.loaded import fingerprints, in_both, loaded
-from interlace.audiovisual.tasks.score_models import MODEL
 from interlace.audiovisual.tasks.seed_table import SeedRow
 from interlace.audiovisual.tasks.training import Fitted, build_network, require_fitting, train_events
 from interlace.audiovisual.timelines.timeline import TimelineSet
@@ -41,6 +41,12 @@ from interlace.provenance import describe_device, provenance
 RESULT = "result.json"
 """Of a run that is done."""
 VALIDATION, TEST = "validation", "test"
+DATA = {
+    "train_sha256": "training timelines",
+    "val_sha256": "validation timelines",
+    "extractor_sha256": "networks of the features",
+}
+"""What a run is of, beside its settings."""
 
 Progress = Callable[[str, EpochRow, EpochRow], None]
 """Told the run, the epoch just done and the best so far."""
@@ -56,6 +62,7 @@ def train_seeds(
     *,
     test_set: TimelineSet | None = None,
     extractor: Extractor | None = None,
+    extractor_sha256: str | None = None,
     tell: Callable[[str], None] = print,
     progress: Progress | None = None,
 ) -> dict[str, list[SeedRow]]:
@@ -76,6 +83,7 @@ def train_seeds(
         output: folder of the runs.
         test_set: scored at the end with the selected weights, once a run.
         extractor: what the features were made with; it goes into the checkpoints.
+        extractor_sha256: its fingerprint, where it is to stay out of them: other networks are refused all the same.
         tell: is given lines for a person.
         progress: told after every epoch.
 
@@ -96,7 +104,10 @@ def train_seeds(
         74.5
     """
     test_set = loaded(test_set) if test_set is not None else None
-    runs = _Runs(methods, loaded(train_set), loaded(val_set), settings, seeds, output, test_set, extractor)
+    sha = extractor.fingerprint() if extractor is not None else extractor_sha256
+    runs = _Runs(
+        methods, loaded(train_set), loaded(val_set), settings, seeds, output, test_set, extractor, sha
+    )
     for line in runs.warnings:
         tell(line)
     for number, (method, seed) in enumerate(runs.planned, start=1):
@@ -134,6 +145,7 @@ class _Runs:
         output: Path,
         test_set: TimelineSet | None,
         extractor: Extractor | None,
+        extractor_sha256: str | None,
     ) -> None:
         for what, values in (("method", methods), ("seed", seeds)):
             _require_each_once(what, values)
@@ -164,8 +176,8 @@ class _Runs:
             for split, prints in apart.items()
             if (count := in_both(train.each, prints.each))
         ]
-        if extractor is not None:
-            self.data["extractor_sha256"] = extractor.fingerprint()
+        if extractor_sha256 is not None:
+            self.data["extractor_sha256"] = extractor_sha256
         self.about = {
             "title": TASKS[settings.task],
             "task": settings.task,
@@ -248,12 +260,13 @@ class _Runs:
         """Take a finished run into the table."""
         path = self._folder(method, seed) / RESULT
         told = read_json(path)
-        expected = {**self.data, "settings": _plain(self.settings)}
-        changed = [name for name, value in expected.items() if told.get(name) != value]
+        changed = [DATA[name] for name, value in self.data.items() if told.get(name, value) != value]
+        if settings := _changes(told.get("settings", {}), _plain(self.settings)):
+            changed.append(f"settings ({settings})")
         if changed:
-            what = "settings" if changed[-1] == "settings" else "timelines"
             raise ValueError(
-                f"{path} is of other {what} than these; give those again to go on, or begin anew with another --output"
+                f"{path} is of other {' and '.join(changed)} than these; give those again to go on, or begin anew with "
+                "another --output"
             )
         self.rows[VALIDATION][method].by_seed[seed] = told["metrics"]
         self.epochs[method, seed] = told["epoch"]
@@ -280,6 +293,19 @@ def _plain(settings: EventSettings) -> dict[str, Any]:
     values = json.loads(json.dumps(asdict(settings)))
     del values["device"]
     return values
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Which settings differ: ``epochs 3 -> 1, network.width 64 -> 128``."""
+    flat = [
+        {**values, **{f"network.{name}": value for name, value in values.get("network", {}).items()}}
+        for values in (old, new)
+    ]
+    names = [name for name in dict.fromkeys([*flat[0], *flat[1]]) if name != "network"]
+    told = [tuple(values.get(name, "not given") for values in flat) for name in names]
+    return ", ".join(
+        f"{name} {before} -> {now}" for name, (before, now) in zip(names, told, strict=True) if before != now
+    )
 
 
 def _require_each_once(what: str, values: Sequence[str] | Sequence[int]) -> None:

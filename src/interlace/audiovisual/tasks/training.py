@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -108,6 +110,15 @@ def build_network(method: Method, timelines: TimelineSet, arguments: dict[str, A
         "visual_features": first.visual.shape[2],
         "num_events": len(timelines.labels),
     }
+    takes = [name for name in inspect.signature(method.network).parameters if name not in given]
+    unknown = [name for name in arguments if name not in takes]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], takes, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(
+            f"{_name_of(method)} cannot be built with {unknown[0]}={arguments[unknown[0]]}{hint}; it takes "
+            f"{', '.join(takes) or 'no arguments'}"
+        )
     try:
         return method.network(**given, **arguments)
     except TypeError as error:

@@ -65,9 +65,8 @@ def read_event_list(file: Path) -> list[ListedVideo]:
     header = [cell.lower() for cell in records[0][1]] if records else []
     if not set(HEADER) <= set(header):
         found = ",".join(records[0][1]) if records else "nothing"
-        raise malformed(
-            file, records[0][0] if records else None, repr(found), f"the header {','.join(HEADER)}"
-        )
+        expected = f"the header {','.join(HEADER)}{_commas(records[0][1] if records else [])}"
+        raise malformed(file, records[0][0] if records else None, repr(found), expected)
     videos: dict[str, ListedVideo] = {}
     for line, cells in records[1:]:
         if any(cells[len(header) :]):
@@ -77,6 +76,8 @@ def read_event_list(file: Path) -> list[ListedVideo]:
                 f"{len(cells)} cells",
                 f"{len(header)}, as in the header (a name with a comma in quotes)",
             )
+        if len(cells) < len(header) and (commas := _commas(cells)):
+            raise malformed(file, line, repr(",".join(cells)), f"{len(header)} cells{commas}")
         cells += [""] * (len(header) - len(cells))
         path, event, start, end = (cells[header.index(name)] for name in HEADER)
         video = _one_line(file, line, path, event, start, end)
@@ -128,6 +129,11 @@ def relevant_segments(
                 covered, reached = covered + stop - begin, stop
         relevant.append(covered >= (end - k) / 2 - ROUNDING)
     return torch.tensor(relevant, dtype=torch.bool)
+
+
+def _commas(cells: Sequence[str]) -> str:
+    """A hint for cells that a spreadsheet has separated by something else."""
+    return ", separated by commas" if any(mark in cell for cell in cells for mark in ";\t") else ""
 
 
 def _one_line(file: Path, line: int, path: str, event: str, start: str, end: str) -> ListedVideo:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from itertools import groupby
+from typing import Any, overload
 
 import torch
 from jaxtyping import Bool, Float
@@ -170,11 +171,20 @@ def segment_labels(event: Tensor, relevant: Bool[Tensor, "B N"], num_events: int
 
 def spans(relevant: Bool[Tensor, " N"]) -> str:
     """The runs of True in words: ``1-2, 5``."""
-    where = [i for i, value in enumerate(relevant.tolist()) if value]
-    runs: list[list[int]] = []
-    for i in where:
-        if runs and runs[-1][1] == i - 1:
-            runs[-1][1] = i
-        else:
-            runs.append([i, i])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    where = [(start, end - 1) for start, end, value in runs(relevant.tolist()) if value]
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in where)
+
+
+def runs(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
+    """(start, end, value) of each stretch of equal values.
+
+    Example:
+        >>> from interlace.audiovisual.timelines.timeline import runs
+        >>> runs(["", "bark", "bark"])
+        [(0, 1, ''), (1, 3, 'bark')]
+    """
+    found: list[tuple[int, int, Any]] = []
+    for value, group in groupby(values):
+        start = found[-1][1] if found else 0
+        found.append((start, start + len(list(group)), value))
+    return found
