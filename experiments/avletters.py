@@ -5,7 +5,8 @@
 DATA is the folder of AVLetters, RUNS any folder. PART is one of:
 
     sel, cml        each method of the task, with every seed
-    sel_ablations   DAM (joint) for SEL without matching, in one direction, with another weight of the loss
+    sel_ablations   DAM (joint) for SEL without matching, and in one direction
+    sel_weights     the same with another weight of the loss
     sel_parts       the same without what it has beside the slides, one at a time
     cml_ablations   DAM for CML with one part less
     out_of_step     cml on timelines whose event sounds another utterance of its letter than it shows
@@ -53,6 +54,8 @@ PARTS: dict[str, dict[str, list[str]]] = {
         "joint_without_matching": [*SEL, "--method", "dam_joint", "--network.cross", "false"],
         "joint_heard_only": [*SEL, "--method", "dam_joint", "--network.direction", "heard"],
         "joint_seen_only": [*SEL, "--method", "dam_joint", "--network.direction", "seen"],
+    },
+    "sel_weights": {
         "joint_category_weight_0": [*SEL, "--method", "dam_joint", "--network.category_weight", "0"],
         "joint_category_weight_1": [*SEL, "--method", "dam_joint", "--network.category_weight", "1"],
     },

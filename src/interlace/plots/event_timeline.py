@@ -302,41 +302,39 @@ def _mark_time(axes: Axes, timeline: EventTimeline) -> None:
 def _mark_spans(rows: Mapping[str, Axes], timeline: EventTimeline) -> None:
     """Where the answer is an event, and where a query is, each on the rows that it is of."""
     lanes = list(timeline.lanes.values())
-    query, answer = lanes[0], lanes[-1]
     if timeline.searched is None:
-        _mark([rows["strip"], rows["sound"], rows["curves"]], answer, timeline, EVENT)
+        _mark(rows, ("strip", "sound", "curves"), lanes[-1], timeline, EVENT)
     else:
-        given, searched = rows["sound"], rows["strip"]
-        if timeline.searched == "sound":
-            given, searched = searched, given
-        _mark([given], query, timeline, QUERY)
-        _mark([searched, rows["curves"]], answer, timeline, EVENT)
-    for start, end, label in runs(answer, timeline.length):
+        searched, given = ("strip", "sound") if timeline.searched == "picture" else ("sound", "strip")
+        _mark(rows, (given,), lanes[0], timeline, QUERY)
+        _mark(rows, (searched, "curves"), lanes[-1], timeline, EVENT)
+    for start, end, label in runs(lanes[-1], timeline.length):
         if label:
             rows["curves"].axvspan(start, end, color=EVENT, alpha=0.13, linewidth=0, zorder=1)
 
 
-def _mark(rows: Sequence[Axes], labels: Sequence[str], timeline: EventTimeline, color: str) -> None:
-    """For each stretch a bar with its seconds above the first of the rows, and edges through all."""
+def _mark(
+    rows: Mapping[str, Axes], names: Sequence[str], labels: Sequence[str], timeline: EventTimeline, color: str
+) -> None:
+    """For each stretch a bar with its seconds above the first of the named rows, and edges through all of them."""
     found = [run for run in runs(labels, timeline.length) if run[2]]
-    first = rows[0]
-    across = first.get_xaxis_transform()  # upwards in heights of the row, whatever its numbers are
-    above = 1 + 0.07 * DPI_XX
+    first = rows[names[0]]
+    across = first.get_xaxis_transform()  # seconds; upwards in heights of the row
+    above = 1 + 0.07 / (_strip_inches(timeline.frames) if names[0] == "strip" else SOUND_INCHES)
     for start, end, _ in found:
         first.plot(
             [start, end], [above] * 2, transform=across, scalex=False, scaley=False, color=color, linewidth=4,
             solid_capstyle="butt", clip_on=False,
         )  # fmt: skip
         if len(found) <= MOST_EDGES:
-            for axes in rows:
+            for name in names:
                 for edge in (start, end):
-                    axes.axvline(edge, color=color, linewidth=1.6, zorder=7, clip_on=False)
+                    rows[name].axvline(edge, color=color, linewidth=1.6, zorder=7, clip_on=False)
         text = f"{start:g} to {round(end, 2):g} s"
         if text_inches(text) <= (end - start) * PANEL / timeline.length:
             first.annotate(
-                text, ((start + end) / 2, above), (0, 3), xycoords=across,
-                textcoords="offset points", ha="center", va="bottom", fontsize=FONT, color=color, fontweight="bold",
-                annotation_clip=False,
+                text, ((start + end) / 2, above), (0, 3), xycoords=across, textcoords="offset points", ha="center",
+                va="bottom", fontsize=FONT, color=color, fontweight="bold", annotation_clip=False,
             )  # fmt: skip
 
 

@@ -113,7 +113,7 @@ def build_network(method: Method, timelines: TimelineSet, arguments: dict[str, A
     takes = [name for name in inspect.signature(method.network).parameters if name not in given]
     unknown = [name for name in arguments if name not in takes]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], takes, n=1)
+        near = difflib.get_close_matches(unknown[0], takes, n=1, cutoff=0.7)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(
             f"{_name_of(method)} cannot be built with {unknown[0]}={arguments[unknown[0]]}{hint}; it takes "
