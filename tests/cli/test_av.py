@@ -146,7 +146,7 @@ def test_a_diverged_run_is_told_and_the_status_is_1(data, tmp_path, capsys):
         (["train", "DATA", "--method", "psp"], "sel has no method 'psp'"),
         (
             ["train", "DATA", "--method", "dam", "--network.depth", "3"],
-            "cannot be built with depth=3; it takes width, ",
+            "EventLocalizer cannot be built with depth=3; it takes ",
         ),
         (["train", "DATA", "--network.wdth", "3"], "with wdth=3 (did you mean 'width'?); it takes "),
         (["train", "nowhere"], "nowhere: there is no such folder"),

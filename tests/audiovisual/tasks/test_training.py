@@ -148,7 +148,9 @@ def test_what_cannot_be_trained_is_named(sets, made_set):
         train_events(DAM, train_set, other, QUICK, seed=0)
     with pytest.raises(ValueError, match=r"no\.csv: there are no timelines; validation needs some"):
         train_events(DAM, train_set, TimelineSet(train_set.labels, (), "no.csv"), QUICK, seed=0)
-    with pytest.raises(ValueError, match=r"EventLocalizer cannot be built with \{'widht': 3\}"):
+    with pytest.raises(
+        ValueError, match=r"EventLocalizer cannot be built with widht=3 \(did you mean .width.\?\); it takes "
+    ):
         train_events(DAM, train_set, val_set, replace(QUICK, network={"widht": 3}), seed=0)
     silent = TimelineSet(train_set.labels, train_set.timelines[:1], "silent.csv")
     with pytest.raises(ValueError, match=r"silent\.csv: no timeline has an event"):
