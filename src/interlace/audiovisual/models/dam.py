@@ -148,11 +148,9 @@ class DualAttentionMatching(nn.Module):
         )
 
     def _in_context(self, audio: Tensor, visual: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        both = torch.cat([audio, visual], 2) if self.context == "joint" else None
-        return (
-            self.context_audio(audio, audio if both is None else both, mask),
-            self.context_visual(visual, visual if both is None else both, mask),
-        )
+        both = torch.cat([audio, visual], 2)
+        beside_audio, beside_visual = (both, both) if self.context == "joint" else (audio, visual)
+        return self.context_audio(audio, beside_audio, mask), self.context_visual(visual, beside_visual, mask)
 
     def _log_odds(self, whole: Tensor, segments: Tensor, bias: Tensor | None) -> Tensor:
         log_odds = self.scale * (segments @ whole.to(segments.dtype)[..., None]).squeeze(2)
