@@ -8,6 +8,8 @@ DATA is the folder of AVLetters, RUNS any folder. PART is one of:
     sel_ablations   DAM (joint) for SEL without matching, and in one direction
     sel_weights     the same with another weight of the loss
     sel_parts       the same without what it has beside the slides, one at a time
+    dam_ablations, dam_weights
+                    ablations and weights for DAM as in the slides
     cml_ablations   DAM for CML with one part less
     out_of_step     cml on timelines whose event sounds another utterance of its letter than it shows
 
@@ -31,12 +33,13 @@ COUNTS = {"train": 4000, "val": 1000, "test": 2000}
 COMMON = ["--epochs", "12", "--schedule", "cosine", "--test"]
 SEL = ["--task", "sel", "--lr", "0.002", "--patience", "0", *COMMON]
 CML = ["--task", "cml", "--lr", "0.001", "--patience", "4", *COMMON]
+SLIDES = ["--method", "dam", "--network.width", "256"]
 BASELINE = ["--network.width", "128", "--network.dropout", "0.5"]
 PARTS: dict[str, dict[str, list[str]]] = {
     "sel": {
         "dam_joint": [*SEL, "--method", "dam_joint"],
         "concat": [*SEL, "--method", "concat", *BASELINE],
-        "dam": [*SEL, "--method", "dam", "--network.width", "256"],
+        "dam": [*SEL, *SLIDES],
         "avel": [*SEL, "--method", "avel", *BASELINE],
         "audio": [*SEL, "--method", "audio", *BASELINE],
         "visual": [*SEL, "--method", "visual", *BASELINE],
@@ -58,6 +61,15 @@ PARTS: dict[str, dict[str, list[str]]] = {
     "sel_weights": {
         "joint_category_weight_0": [*SEL, "--method", "dam_joint", "--network.category_weight", "0"],
         "joint_category_weight_1": [*SEL, "--method", "dam_joint", "--network.category_weight", "1"],
+    },
+    "dam_ablations": {
+        "without_matching": [*SEL, *SLIDES, "--network.cross", "false"],
+        "heard_only": [*SEL, *SLIDES, "--network.direction", "heard"],
+        "seen_only": [*SEL, *SLIDES, "--network.direction", "seen"],
+    },
+    "dam_weights": {
+        "category_weight_0": [*SEL, *SLIDES, "--network.category_weight", "0"],
+        "category_weight_1": [*SEL, *SLIDES, "--network.category_weight", "1"],
     },
     "sel_parts": {
         "joint_without_self_attention": [*SEL, "--method", "dam_joint", "--network.self_attention", "false"],

@@ -16,6 +16,8 @@ ABOUT = {
     "sel_ablations": "dam_joint",
     "sel_weights": "dam_joint",
     "sel_parts": "dam_joint",
+    "dam_ablations": "dam",
+    "dam_weights": "dam",
     "cml": "dam_local",
     "cml_ablations": "dam",
     "out_of_step": "dam",
@@ -49,9 +51,9 @@ def difference(ours: Runs, theirs: Runs, metric: str) -> str:
 def print_table(part: str) -> None:
     """One table in markdown."""
     about = ABOUT[part]
-    metrics = METRICS["cml" if part in ("cml", "cml_ablations", "out_of_step") else "sel"]
-    validation, test = runs_of(part, "validation"), runs_of(part, "test")
-    base = test[about] if about in test else runs_of(part.split("_")[0], "test")[about]
+    task = "cml" if part in ("cml", "cml_ablations", "out_of_step") else "sel"
+    metrics, validation, test = METRICS[task], runs_of(part, "validation"), runs_of(part, "test")
+    base = test[about] if about in test else runs_of(task, "test")[about]
     print(f"\n{part}\n")
     less = f"{about} less this, test {metrics[0]}"
     print(f"| row | seeds | validation {metrics[0]} | test {' | test '.join(metrics)} | {less} |")
