@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from interlace.cli.parser import complain, in_options, parse
+from interlace.cli.progress import bar_of_videos
 
 if TYPE_CHECKING:
     from interlace.audiovisual.features.audio_features import AudioExtractor
@@ -103,7 +104,7 @@ def features(
             },
         )
     try:
-        with _progress() as report:
+        with bar_of_videos("computing features") as report:
             stored = store_features(
                 data,
                 output,
@@ -179,20 +180,3 @@ def _seeded() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float, int, Path], None]]:
-    """A bar on a terminal; nothing where nobody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("computing features", total=None)
-
-        def report(done: float, total: int, path: Path) -> None:
-            bar.update(task, completed=done, total=total, description=path.name)
-
-        yield report

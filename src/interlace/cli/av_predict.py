@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from interlace.cli.parser import complain, in_options, parse
+from interlace.cli.progress import bar_of_videos
 
 if TYPE_CHECKING:
     from interlace.audiovisual.prediction.event_prediction import EventPrediction, EventQuery
@@ -73,7 +73,7 @@ def predict(
     recognizer = EventRecognizer(model, device=device, extractor=extractor)
     recognizer.check_query(question)
     videos = without_drawings(expand(paths), paths, pictures)
-    with _progress() as report:
+    with bar_of_videos("listening and looking") as report:
         predictions, failures = predict_videos(
             recognizer,
             videos,
@@ -180,20 +180,3 @@ def _query(
     if query is None or start is None or end is None:
         raise ValueError("--query, --start and --end belong together, e.g. --query audio --start 2 --end 5")
     return EventQuery(query, start, end)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float, int, Path], None]]:
-    """A bar on a terminal that shows how many videos are done; nothing where nobody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("listening and looking", total=None)
-
-        def report(done: float, total: int, path: Path) -> None:
-            bar.update(task, completed=done, total=total, description=path.name)
-
-        yield report

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from interlace.cli.parser import complain, in_options, parse
+from interlace.cli.progress import bar_of_videos
 
 
 def run(arguments: list[str]) -> int:
@@ -46,7 +45,7 @@ def flow(
     if output.exists() and not output.is_dir():
         raise ValueError(f"--output {output} is a file; give a folder")
     try:
-        with _progress() as report:
+        with bar_of_videos("computing flow") as report:
             computed, there, failures = store_flow(
                 data,
                 output,
@@ -69,20 +68,3 @@ def flow(
     print(f"train on it:      {train} --modality flow")  # the videos' own lists and split hold for their flow
     print(f"beside the color: {train} --model two_stream_tsn_resnet50")
     return 0
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, Path], None]]:
-    """A bar on a terminal; nothing where nobody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("computing flow", total=None)
-
-        def report(done: int, total: int, path: Path) -> None:
-            bar.update(task, completed=done, total=total, description=path.name)
-
-        yield report

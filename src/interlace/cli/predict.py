@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from interlace.cli.parser import complain, in_options, parse
+from interlace.cli.progress import bar_of_videos
 
 
 def run(arguments: list[str]) -> int:
@@ -58,7 +57,7 @@ def predict(
     recognizer = load(model, device=device, frame_template=frames, optimize=optimize, flow=flow)
     if optimize:
         print(f"optimized, {recognizer.model.agreement}", flush=True)
-    with _progress() as report:
+    with bar_of_videos("predicting") as report:
         predictions, failures = predict_files(
             recognizer,
             paths,
@@ -76,20 +75,3 @@ def predict(
     if failures:
         return complain(f"no prediction for {len(failures)} of the videos (listed above)", status=1)
     return 0
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[float, int, Path], None]]:
-    """A bar on a terminal that shows how many videos are done; nothing where nobody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("predicting", total=None)
-
-        def report(done: float, total: int, path: Path) -> None:
-            bar.update(task, completed=done, total=total, description=path.name)
-
-        yield report

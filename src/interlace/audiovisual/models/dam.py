@@ -52,8 +52,7 @@ class DualAttentionMatching(nn.Module):
         dropout: probability of dropping a number inside the encoders; published nowhere. 0.5 and 0.2 could not be told
             apart on composed timelines of spoken letters.
         normalize: layer normalization before and after the encoders. The slides have none; features come in
-            any size, and so would the dot products. Without it CML on composed timelines of spoken letters fell from
-            65 to 54 % on validation (one seed).
+            any size, and so would the dot products.
         guided: audio-guided attention over the places (Tian et al., ECCV 2018); False for their plain mean.
         self_attention: False takes the mean of the region as it is.
         context: "own" puts an LSTM over the encoded segments of each modality, as AVEL before DAM has it; "joint" one
