@@ -12,6 +12,7 @@ from interlace.models.model import VideoModel
 from interlace.models.non_local import insert_non_local
 from interlace.models.plain import WeightsError
 from interlace.models.tin import tin
+from interlace.models.tin_causal import tin_causal
 from interlace.models.tsm import tsm
 from interlace.models.tsn import tsn
 from interlace.models.weights import load_backbone_weights
@@ -31,6 +32,7 @@ __all__ = [
     "list_models",
     "load_backbone_weights",
     "tin",
+    "tin_causal",
     "tsm",
     "tsn",
     "with_num_segments",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.models.modality import Modality
 from interlace.models.model import VideoModel
+from interlace.temporal.stream import Causal, State, causal_modules, passing
 
 
 class VideoClassifier(VideoModel):
@@ -23,6 +26,7 @@ class VideoClassifier(VideoModel):
         num_classes: classes (K).
         num_segments: frames in a clip (T).
         dropout: probability of dropping a feature before the classifier.
+        streams: frames may come one by one: all that mixes them looks back only, and the head says something of each.
         in_chans, modality, mean, std, builder, builder_args: see :class:`interlace.models.VideoModel`.
 
     Example:
@@ -41,6 +45,7 @@ class VideoClassifier(VideoModel):
         num_classes: int,
         num_segments: int,
         dropout: float,
+        streams: bool = False,
         in_chans: int,
         modality: Modality = "rgb",
         mean: tuple[float, ...],
@@ -58,6 +63,7 @@ class VideoClassifier(VideoModel):
             builder=builder,
             builder_args=builder_args,
         )
+        self._streams = streams
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
         self.head = head
@@ -79,7 +85,88 @@ class VideoClassifier(VideoModel):
 
     def forward_head(self, features: Float[Tensor, "B T2 D"]) -> Float[Tensor, "B K"]:
         """Features of frames to logits: classify each frame, then put them together."""
-        return self.consensus(self.head(self.dropout(features)))
+        return self.consensus(self.classify_frames(features))
+
+    @property
+    def streams(self) -> bool:
+        """See :attr:`interlace.models.VideoModel.streams`."""
+        return self._streams
+
+    def init_state(self, batch: int, image_size: int | tuple[int, int] | None = None) -> State:
+        """See :meth:`interlace.models.VideoModel.init_state`.
+
+        Example:
+            >>> import torch, interlace
+            >>> model = interlace.create_model("tsm_causal_resnet18", num_classes=5).eval()
+            >>> state = model.init_state(batch=2)
+            >>> for frame in torch.zeros(4, 2, 3, 64, 64):
+            ...     logits, state = model.step(frame, state)
+            >>> logits.shape, len(state)
+            (torch.Size([2, 5]), 8)
+        """
+        modules = self._causal_modules()
+        if batch < 1:
+            raise ValueError(f"batch={batch} must be at least 1")
+        weight = next(self.backbone.parameters())
+        state = tuple(
+            memory
+            for module in modules.values()
+            for memory in module.init_state(batch, weight.dtype, weight.device)
+        )
+        if image_size is None:
+            return state
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        if min(height, width) < 1:
+            raise ValueError(f"image_size={image_size} must be at least 1")
+        frame = weight.new_zeros(1, self.in_chans, height, width)
+        with torch.no_grad():
+            _, grown = self.step(frame, tuple(memory[:1] for memory in state))
+        return tuple(memory.new_zeros(batch, *memory.shape[1:]) for memory in grown)
+
+    def step(self, frame: Float[Tensor, "B C H W"], state: State) -> tuple[Float[Tensor, "B K"], State]:
+        """See :meth:`interlace.models.VideoModel.step`."""
+        if frame.ndim != 4:
+            raise ValueError(f"a frame of a stream is (B, C, H, W), got {tuple(frame.shape)}")
+        features, state = self.go_on(frame.unsqueeze(1), state)
+        return self.classify_frames(features).squeeze(1), state
+
+    def state_names(self) -> tuple[str, ...]:
+        """See :meth:`interlace.models.VideoModel.state_names`."""
+        return tuple(
+            f"{path.removesuffix('.temporal')}.{name}"
+            for path, module in self._causal_modules().items()
+            for name in module.state_names()
+        )
+
+    def forward_frames(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B T K"]:
+        """See :meth:`interlace.models.VideoModel.forward_frames`.
+
+        Example:
+            >>> import torch, interlace
+            >>> model = interlace.create_model("tin_causal_resnet18", num_classes=5)
+            >>> model.forward_frames(torch.zeros(2, 3, 3, 64, 64)).shape
+            torch.Size([2, 3, 5])
+        """
+        features, _ = self.go_on(clip, self.init_state(clip.shape[0]))
+        return self.classify_frames(features)
+
+    def go_on(self, clip: Float[Tensor, "B T C H W"], state: State) -> tuple[Float[Tensor, "B T D"], State]:
+        """The pooled features of the frames that follow those of the state, and the state after them."""
+        modules = list(self._causal_modules().values())
+        self.check_channels(clip)
+        with passing(modules, clip.shape[0], state) as passages:
+            features = self.backbone(clip_to_frames(clip))
+        after = tuple(memory for passage in passages for memory in passage.state)
+        return frames_to_clip(features, clip.shape[1]), after
+
+    def classify_frames(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T K"]:
+        """Features of frames to the logits of each."""
+        return self.head(self.dropout(features))
+
+    def _causal_modules(self) -> Mapping[str, Causal]:
+        if not self.streams:
+            raise ValueError(self._no_stream())
+        return causal_modules(self.backbone)
 
     def heads(self) -> list[nn.Module]:
         """The linear classifier; none where relations follow it, which were published without a rate of their own."""

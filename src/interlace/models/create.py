@@ -137,6 +137,7 @@ def _classifier(
         num_classes=num_classes,
         num_segments=num_segments,
         dropout=dropout,
+        streams=chosen.streams,
         in_chans=channels,
         modality=modality,
         mean=mean,

@@ -16,6 +16,7 @@ from interlace.models.non_local import non_local
 from interlace.models.region_graph import i3d_gcn, i3d_nl_gcn
 from interlace.models.tcn import rtcn, tcn
 from interlace.models.tin import tin
+from interlace.models.tin_causal import tin_causal
 from interlace.models.trn import multi_scale_relations, single_relation
 from interlace.models.tsm import tsm, tsm_tpool
 from interlace.models.tsn import tsn
@@ -93,6 +94,8 @@ class Method:
     """Frames in a clip as published."""
     backbones: tuple[str, ...] = ("resnet18", "resnet50")
     """The names it is listed and tested with."""
+    streams: bool = False
+    """Whether its frames may come one by one: what it says of one depends on none after it."""
     sentence: str = ""
     """What it does, in a line."""
 
@@ -108,12 +111,14 @@ class Method:
         return network, head, consensus
 
 
+CAUSAL_BACKBONES = ("mobilenetv2_100", "resnet18", "resnet50")
 RELATION_BACKBONES = ("bninception", "mobilenetv2_100", "resnet18", "resnet50")
 ECO_BACKBONES = ("bninception", "resnet18", "resnet50")
 METHODS: dict[str, Method] = {
     "tsn": Method(
         tsn,
         backbones=(*BACKBONES, "bninception"),
+        streams=True,
         sentence="each frame by itself, and the mean of what is said of them (TSN)",
     ),
     "tsm": Method(
@@ -141,8 +146,15 @@ METHODS: dict[str, Method] = {
     ),
     "tsm_causal": Method(
         partial(tsm, mode="causal"),
-        backbones=("mobilenetv2_100", "resnet18", "resnet50"),
+        backbones=CAUSAL_BACKBONES,
+        streams=True,
         sentence="TSM that sees the past only, for video as it comes",
+    ),
+    "tin_causal": Method(
+        tin_causal,
+        backbones=CAUSAL_BACKBONES,
+        streams=True,
+        sentence="TIN that sees the past only: a quarter of the channels looks back by offsets of every frame",
     ),
     "trn": Method(
         tsn,

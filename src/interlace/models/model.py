@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.models.modality import Modality
+from interlace.temporal.stream import State
 
 
 class VideoModel(nn.Module):
@@ -61,6 +62,54 @@ class VideoModel(nn.Module):
     def heads(self) -> list[nn.Module]:
         """The linear classifiers, which start near zero: training may give them a higher rate (TSN)."""
 
+    @property
+    def streams(self) -> bool:
+        """Whether frames may come one by one (:meth:`step`): what it says of one depends on none after it."""
+        return False
+
+    def init_state(self, batch: int, image_size: int | tuple[int, int] | None = None) -> State:
+        """What is remembered before the first frame of a stream: plain tensors, zeros.
+
+        Args:
+            batch: streams that are seen at the same time (B).
+            image_size: of the frames; the tensors then have the shapes that they keep. By default maps have one pixel,
+                which fits frames of any size.
+
+        Raises:
+            ValueError: the network looks at frames that have not come yet, or a number is below 1.
+        """
+        raise ValueError(self._no_stream())
+
+    def step(self, frame: Float[Tensor, "B C H W"], state: State) -> tuple[Float[Tensor, "B K"], State]:
+        """The next frame of each stream to its logits, and what to remember of it.
+
+        Raises:
+            ValueError: as :meth:`init_state`, or the frame or the state does not fit the network.
+        """
+        raise ValueError(self._no_stream())
+
+    def state_names(self) -> tuple[str, ...]:
+        """One for each tensor of the state, e.g. ``layer1.0.conv1.past1``.
+
+        Raises:
+            ValueError: as :meth:`init_state`.
+        """
+        raise ValueError(self._no_stream())
+
+    def forward_frames(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B T K"]:
+        """Clips of any length to the logits of each frame: what :meth:`step` gives frame by frame, at once.
+
+        Raises:
+            ValueError: as :meth:`init_state`, or the clip has other channels than the network was built for.
+        """
+        raise ValueError(self._no_stream())
+
+    def _no_stream(self) -> str:
+        return (
+            f"{self.builder} sees a clip as a whole, its frames cannot come one by one; causal networks can: "
+            "tsm_causal_*, tin_causal_*, and tsn_*, which sees each frame by itself"
+        )
+
     def check_clip(self, clip: Float[Tensor, "B T C H W"]) -> None:
         """ValueError if these are no clips, or have other frames or channels than the network was built for."""
         if clip.ndim != 5 or not clip.is_floating_point():
@@ -74,6 +123,10 @@ class VideoModel(nn.Module):
                 f"the clip has {clip.shape[1]} frames, the network num_segments={self.num_segments}; "
                 f"interlace.models.with_num_segments(model, {clip.shape[1]}) gives one for such clips"
             )
+        self.check_channels(clip)
+
+    def check_channels(self, clip: Float[Tensor, "B T C H W"]) -> None:
+        """ValueError if the frames have other channels than the network was built for."""
         if clip.shape[2] != self.in_chans:
             raise ValueError(
                 f"the frames have {clip.shape[2]} channels, the network in_chans={self.in_chans} ({self.modality})"

@@ -12,6 +12,7 @@ from interlace.ops import in_place, nets, packed_conv  # noqa: F401 - whoever lo
 from interlace.ops._dispatch import has_kernels
 from interlace.ops.conv import interlaced_conv2d
 from interlace.ops.interlace import interlace
+from interlace.ops.look_back import look_back
 from interlace.ops.shift import temporal_shift
 
-__all__ = ["has_kernels", "interlace", "interlaced_conv2d", "temporal_shift"]
+__all__ = ["has_kernels", "interlace", "interlaced_conv2d", "look_back", "temporal_shift"]

@@ -14,6 +14,7 @@ from interlace.layout import clip_to_frames
 from interlace.models import VideoClassifier, VideoModel
 from interlace.models.ensemble import Ensemble, Member
 from interlace.optimization.agreement import Agreement
+from interlace.temporal.stream import State
 
 
 class OptimizedModel(nn.Module):
@@ -46,6 +47,32 @@ class OptimizedModel(nn.Module):
         """
         with torch.autocast(clip.device.type, enabled=False), self._freezing():
             return self._logits(self.model, clip)
+
+    @property
+    def streams(self) -> bool:
+        """Whether frames may come one by one, as those of the network that it was made of."""
+        return self.model.streams
+
+    def init_state(self, batch: int, image_size: int | tuple[int, int] | None = None) -> State:
+        """See :meth:`interlace.models.VideoModel.init_state`."""
+        return self.model.init_state(batch, image_size)
+
+    def state_names(self) -> tuple[str, ...]:
+        """See :meth:`interlace.models.VideoModel.state_names`."""
+        return self.model.state_names()
+
+    @torch.inference_mode()
+    def step(self, frame: Float[Tensor, "B C H W"], state: State) -> tuple[Float[Tensor, "B K"], State]:
+        """See :meth:`interlace.models.VideoModel.step`."""
+        if frame.ndim != 4:
+            raise ValueError(f"a frame of a stream is (B, C, H, W), got {tuple(frame.shape)}")
+        logits, state = self._go_on(frame.unsqueeze(1), state)
+        return logits.squeeze(1), state
+
+    @torch.inference_mode()
+    def forward_frames(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B T K"]:
+        """See :meth:`interlace.models.VideoModel.forward_frames`."""
+        return self._go_on(clip, self.init_state(clip.shape[0]))[0]
 
     def compile_backbone(self) -> None:
         """Have torch.compile write the backbones; it does so at the next call."""
@@ -81,6 +108,15 @@ class OptimizedModel(nn.Module):
         network = cast(VideoClassifier, model)
         features = self._features(network, self._in_channels_last(clip))
         return network.forward_head(features.float())
+
+    def _go_on(self, clip: Tensor, state: State) -> tuple[Tensor, State]:
+        """The backbone in its dtype, the classifier in float32."""
+        if not self.streams:
+            self.model.init_state(clip.shape[0])  # says why not
+        network = cast(VideoClassifier, self.model)
+        with torch.autocast(clip.device.type, enabled=False), self._freezing():
+            features, state = network.go_on(self._in_channels_last(clip), state)
+        return network.classify_frames(features.float()), state
 
     def _in_channels_last(self, clip: Tensor) -> Tensor:
         frames = clip_to_frames(clip).to(self.dtype, memory_format=torch.channels_last)

@@ -18,7 +18,7 @@ from interlace.optimization.fold import fold_batch_norms
 from interlace.optimization.fuse import fuse
 from interlace.optimization.model import OptimizedModel, classifiers
 from interlace.optimization.processor import best_dtype, compiler_is_missing
-from interlace.temporal import TemporalInterlace, TemporalShift
+from interlace.temporal import CausalInterlace, TemporalInterlace, TemporalShift
 from interlace.temporal.temporal_conv import RegularizedTemporalConv
 
 
@@ -90,7 +90,7 @@ def optimize(
 
 
 # What tells places from each other, offsets and boxes, wants more than the 8 bits of bfloat16.
-_PRECISE = (TemporalInterlace, TemporalShift, RegularizedTemporalConv, DetectorProposals)
+_PRECISE = (TemporalInterlace, CausalInterlace, TemporalShift, RegularizedTemporalConv, DetectorProposals)
 
 
 def _converted(model: VideoModel, dtype: torch.dtype, *, with_fusion: bool) -> VideoModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from interlace.temporal.causal_interlace import CausalInterlace
 from interlace.temporal.consensus import AverageConsensus
 from interlace.temporal.interlace import TemporalInterlace, record_offsets
 from interlace.temporal.non_local import NonLocalBlock, NonLocalFrames
@@ -12,6 +13,7 @@ from interlace.temporal.temporal_pool import TemporalPool
 
 __all__ = [
     "AverageConsensus",
+    "CausalInterlace",
     "NonLocalBlock",
     "NonLocalFrames",
     "RegularizedTemporalConv",

@@ -56,8 +56,11 @@ class Displacing(Protocol):
 def displaces(module: nn.Module) -> TypeGuard[Displacing]:
     """Whether the output of a module is its displaced input, and no one but the next layer looks at it.
 
-    A subclass with a forward of its own does something else; a hook wants to see the output.
+    A subclass with a forward of its own does something else, and so does a module while a stream passes it, where
+    frames come in from the past; a hook wants to see the output.
     """
+    if getattr(module, "passage", None) is not None:
+        return False
     with_forward = next(base for base in type(module).__mro__ if "forward" in vars(base))
     return "displacement" in vars(with_forward) and not has_hooks(module)
 

@@ -123,7 +123,7 @@ class TemporalInterlace(nn.Module):
         return Displacement(clip, offset, weight, self.fold)
 
     def _offset_and_weight(self, clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        with _without_autocast(clip.device.type):
+        with without_autocast(clip.device.type):
             clip, z = describe(clip, self.fold, self.offset_net.fc1.weight.dtype)  # equation 1
             offset, weight = self.offset_net(z.mT), self.weight_net(z.mT)
         if self.mirrored:
@@ -172,7 +172,7 @@ class TemporalInterlace(nn.Module):
         }
 
 
-def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
+def without_autocast(device_type: str) -> AbstractContextManager[Any]:
     """An offset wants more than the 8 bits of bfloat16, so the two tiny nets keep their precision."""
     # Meta, where costs are counted, has no autocast; torch.amp.is_autocast_available would be the question to
     # ask, but torch 2.11 cannot compile it.

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
-from torch import nn
+from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
 from interlace.ops import temporal_shift
+from interlace.ops.look_back import delayed, latest
 from interlace.ops.shift import whole_frames
 from interlace.temporal.displacement import Displacement
+from interlace.temporal.stream import Passage, State, put_before
 
 
 class TemporalShift(nn.Module):
     """Shift the first folds of channels by one frame.
 
     In residual position it stands before the first convolution of a block's residual branch, so that the
-    identity path keeps every frame as it is; in place it stands before the whole block.
+    identity path keeps every frame as it is; in place it stands before the whole block. The causal one can go on
+    where the last frames ended (:mod:`interlace.temporal.stream`); it then remembers one fold of the last frame.
 
     Args:
         channels: channels of the frames.
@@ -55,9 +59,12 @@ class TemporalShift(nn.Module):
         self.num_segments = num_segments
         self.fold_div = fold_div
         self.mode: Literal["bidirectional", "causal"] = mode
+        self.passage: Passage | None = None
 
     def forward(self, frames: Float[Tensor, "BT C H W"]) -> Float[Tensor, "BT C H W"]:
         """Frames in, frames out."""
+        if self.passage is not None:
+            return self.passage(self, frames)
         clip = frames_to_clip(frames, self.num_segments)
         return clip_to_frames(temporal_shift(clip, self.fold_div, self.mode))
 
@@ -68,6 +75,23 @@ class TemporalShift(nn.Module):
         return Displacement(
             clip, whole_frames(self.mode, clip), None, folds * (self.channels // self.fold_div)
         )
+
+    def go_on(
+        self, clip: Float[Tensor, "B T C H W"], state: State
+    ) -> tuple[Float[Tensor, "B T C H W"], State]:
+        """Causal: the frames after those that the state remembers, and the state after them."""
+        fold = self.channels // self.fold_div
+        u = clip[:, :, :fold]
+        past = [frame.expand(-1, -1, *u.shape[-2:]) for frame in state]
+        return put_before(delayed(u, past, 1), clip[:, :, fold:]), latest(u, past)
+
+    def init_state(self, batch: int, dtype: torch.dtype, device: torch.device) -> State:
+        """Causal: zeros, as nothing was before the first frame."""
+        return (torch.zeros(batch, self.channels // self.fold_div, 1, 1, dtype=dtype, device=device),)
+
+    def state_names(self) -> tuple[str, ...]:
+        """Causal: the fold of the last frame."""
+        return ("past1",)
 
     def extra_repr(self) -> str:
         """What `print` shows."""

@@ -1,0 +1,116 @@
+"""Frames of a stream, one or a few at a time: what causal modules remember comes in and goes out as plain tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from interlace.layout import clip_to_frames
+
+State = tuple[Tensor, ...]
+"""What a module, or all of a network, remembers of the frames before."""
+
+
+class Causal(Protocol):
+    """A temporal module that looks back only, and so can go on where the last frames ended."""
+
+    passage: Passage | None
+    """Set by :func:`passing` for as long as frames of a stream go through the network."""
+
+    def state_names(self) -> tuple[str, ...]:
+        """One for each tensor that it remembers."""
+        ...
+
+    def init_state(self, batch: int, dtype: torch.dtype, device: torch.device) -> State:
+        """What it remembers before the first frame: zeros. Maps have one pixel, which fits frames of any size."""
+        ...
+
+    def go_on(
+        self, clip: Float[Tensor, "B T C H W"], state: State
+    ) -> tuple[Float[Tensor, "B T C H W"], State]:
+        """The next frames, and what to remember of them."""
+        ...
+
+
+class Passage:
+    """One module's memory while the frames of a stream pass it."""
+
+    def __init__(self, batch: int, state: State) -> None:
+        self.batch = batch
+        self.state = state
+
+    def __call__(self, module: Causal, frames: Float[Tensor, "BT C H W"]) -> Float[Tensor, "BT C H W"]:
+        """Frames in, frames out; the state is afterwards that of the last frame."""
+        clip, self.state = module.go_on(frames.unflatten(0, (self.batch, -1)), self.state)
+        return clip_to_frames(clip)
+
+
+@contextmanager
+def passing(modules: Sequence[Causal], batch: int, state: State) -> Iterator[list[Passage]]:
+    """Within the block, frames that go through the modules follow those that the state remembers.
+
+    Raises:
+        ValueError: the state has other tensors than the modules remember.
+
+    Example:
+        >>> import torch
+        >>> from interlace.temporal import TemporalShift
+        >>> from interlace.temporal.stream import passing
+        >>> shift = TemporalShift(8, mode="causal")
+        >>> with passing([shift], batch=1, state=(torch.full((1, 1, 1, 1), 7.0),)) as passages:
+        ...     shift(torch.ones(2, 8, 1, 1))[:, 0].flatten()
+        tensor([7., 1.])
+        >>> passages[0].state[0].item()
+        1.0
+    """
+    counts = [len(module.state_names()) for module in modules]
+    if len(state) != sum(counts) or any(memory.shape[0] != batch for memory in state):
+        raise ValueError(
+            f"the state has {len(state)} tensors for batches of {sorted({len(memory) for memory in state})}; this network "
+            f"remembers {sum(counts)}, here of a batch of {batch}: begin with init_state({batch})"
+        )
+    remaining = iter(state)
+    passages = [Passage(batch, tuple(next(remaining) for _ in range(count))) for count in counts]
+    for module, passage in zip(modules, passages, strict=True):
+        module.passage = passage
+    try:
+        yield passages
+    finally:
+        for module in modules:
+            module.passage = None
+
+
+def put_before(
+    moved: Float[Tensor, "B T F H W"], rest: Float[Tensor, "B T rest H W"]
+) -> Float[Tensor, "B T C H W"]:
+    """The channels of a clip from its fold and the others.
+
+    Example:
+        >>> import torch
+        >>> from interlace.temporal.stream import put_before
+        >>> put_before(torch.zeros(2, 4, 1, 5, 7), torch.ones(2, 4, 3, 5, 7))[0, 0, :, 0, 0]
+        tensor([0., 1., 1., 1.])
+    """
+    # As frames, because only of four axes does `cat` keep channels-last.
+    frames = torch.cat([clip_to_frames(moved), clip_to_frames(rest)], 1)
+    return frames.unflatten(0, moved.shape[:2])
+
+
+def causal_modules(network: nn.Module) -> Mapping[str, Causal]:
+    """The modules of a network that remember something of a stream, by their names.
+
+    Example:
+        >>> from torch import nn
+        >>> from interlace.temporal import TemporalShift
+        >>> from interlace.temporal.stream import causal_modules
+        >>> list(causal_modules(nn.Sequential(TemporalShift(8, mode="causal"), nn.ReLU())))
+        ['0']
+    """
+    return {
+        name: cast(Causal, module) for name, module in network.named_modules() if hasattr(module, "go_on")
+    }
