@@ -19,7 +19,9 @@ from interlace.layout import clip_to_frames
 from interlace.models.geometry import geometry_of
 from interlace.models.plain import pretrained_cfg
 from interlace.ops import has_kernels, interlaced_conv2d
+from interlace.ops.look_back_conv import can_look_back_conv1x1, look_back_conv1x1, look_back_within
 from interlace.temporal.displacement import Displacing, displaces
+from interlace.temporal.stream import Causal, Passage, looks_back
 
 TemporalPart = Callable[[int], nn.Module]
 """Makes a temporal module for so many channels, e.g. partial(TemporalShift, num_segments=8)."""
@@ -51,6 +53,8 @@ class TemporalConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Frames (B*T, C, H, W) in, features of frames out."""
+        if looks_back(self.temporal, input) and self._has_plain_padding():
+            return self._look_back(cast(Causal, self.temporal), input)
         if not self._can_fuse(input):
             return super().forward(self.temporal(input))
         clip, offset, weight, fold = cast(Displacing, self.temporal).displacement(input)
@@ -68,9 +72,19 @@ class TemporalConv2d(nn.Conv2d):
             not torch.compiler.is_compiling()
             and has_kernels(input)
             and displaces(self.temporal)
-            and self.padding_mode == "zeros"
-            and not isinstance(self.padding, str)
+            and self._has_plain_padding()
         )
+
+    def _has_plain_padding(self) -> bool:
+        return self.padding_mode == "zeros" and not isinstance(self.padding, str)
+
+    def _look_back(self, temporal: Causal, frame: Tensor) -> Tensor:
+        """One frame of a stream: what moves is read from the past, and the rest need not be copied."""
+        seen = cast(Passage, temporal.passage).look_back(temporal, frame)
+        is_pointwise = self.kernel_size == (1, 1) and self.stride == (1, 1) and self.groups == 1
+        if is_pointwise and self.padding == (0, 0) and can_look_back_conv1x1(seen):
+            return look_back_conv1x1(seen, self.weight.flatten(1), self.bias)
+        return look_back_within(seen, super().forward)
 
 
 class Stage(NamedTuple):

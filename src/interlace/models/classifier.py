@@ -120,7 +120,7 @@ class VideoClassifier(VideoModel):
             raise ValueError(f"image_size={image_size} must be at least 1")
         frame = weight.new_zeros(1, self.in_chans, height, width)
         with torch.no_grad():
-            _, grown = self.step(frame, tuple(memory[:1] for memory in state))
+            _, grown = self.go_on(frame.unsqueeze(1), tuple(memory[:1] for memory in state))
         return tuple(memory.new_zeros(batch, *memory.shape[1:]) for memory in grown)
 
     def step(self, frame: Float[Tensor, "B C H W"], state: State) -> tuple[Float[Tensor, "B K"], State]:

@@ -1,5 +1,6 @@
 """What every network says of itself, so that data, training, evaluation and prediction need not know which it is."""
 
+# ruff: noqa: ARG002 - what a network that cannot stream is asked for, it does not look at
 from __future__ import annotations
 
 from abc import abstractmethod

@@ -30,8 +30,8 @@ def tin_causal(
 ) -> nn.Module:
     """A timm network in which 1 / shift_div of the channels look back before every block's residual branch.
 
-    See :class:`interlace.temporal.CausalInterlace` for what the values mean. Where a quarter of a block's channels does
-    not divide into the groups, that block takes the next divisor with which it does, as in :func:`interlace.models.tin`.
+    See :class:`interlace.temporal.CausalInterlace` for what the values mean. Where a quarter of a block's channels
+    does not divide into the groups, that block takes the next divisor with which it does, as :func:`tin` does.
 
     Example:
         >>> import torch

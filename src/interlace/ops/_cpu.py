@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ctypes import byref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import addressof, byref
 
 import torch
 from torch import Tensor
@@ -49,8 +51,13 @@ def forward(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor:
     return out if into is out else out.copy_(into)
 
 
-def in_place(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor | None:
-    """Interlace within x; returns its first channels as they were. None if x is laid out in another way."""
+def in_place(
+    x: Tensor, offset: Tensor, weight: Tensor, fold: int, past: Sequence[Tensor] = ()
+) -> Tensor | None:
+    """Interlace within x; returns its first channels as they were. None if x is laid out in another way.
+
+    The past is what moves (B, fold, H, W) in the frames before the clip, the latest first; here and below.
+    """
     _check(x, offset, weight, fold)
     if not (is_contiguous(x) or is_channels_last(x)) or not is_exclusive(x):
         return None
@@ -60,7 +67,8 @@ def in_place(x: Tensor, offset: Tensor, weight: Tensor, fold: int) -> Tensor | N
     offset, weight = offset.float().contiguous(), weight.float().contiguous()
     call = _call(x, offset, weight, fold, x)
     call.kept = _operand(kept)
-    _run(call, x.dtype)
+    with _frames_before(call, past, x, fold):
+        _run(call, x.dtype)
     return kept
 
 
@@ -102,7 +110,15 @@ def has_conv1x1(x: Tensor) -> bool:
 
 
 def conv1x1(
-    x: Tensor, offset: Tensor, weight: Tensor, fold: int, kernel: Tensor, bias: Tensor | None, *, relu: bool
+    x: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    fold: int,
+    kernel: Tensor,
+    bias: Tensor | None,
+    *,
+    relu: bool,
+    past: Sequence[Tensor] = (),
 ) -> Tensor:
     """The convolution (K, C) of the interlaced frames, (B, T, K, H, W); nothing is written but the result."""
     _check(x, offset, weight, fold, kernel=kernel, bias=bias)
@@ -122,7 +138,8 @@ def conv1x1(
         int(relu),
     )
     assert LIBRARY is not None
-    LIBRARY.interlace_conv1x1(byref(conv), THREADS)
+    with _frames_before(conv.move, past, x, fold):
+        LIBRARY.interlace_conv1x1(byref(conv), THREADS)
     return out
 
 
@@ -155,6 +172,7 @@ def conv_rows(
     packed: Tensor,
     bias: Tensor | None,
     limits: tuple[float, float],
+    past: Sequence[Tensor] = (),
 ) -> Tensor:
     """:func:`conv1x1` for channels-last frames, with a kernel from :func:`pack`; results are cut to the limits."""
     _check(x, offset, weight, fold, kernel=packed, bias=bias)
@@ -178,7 +196,8 @@ def conv_rows(
         *limits,
     )
     assert LIBRARY is not None
-    LIBRARY.interlace_conv_rows(byref(conv), DTYPES[x.dtype], THREADS)
+    with _frames_before(conv.move, past, x, fold):
+        LIBRARY.interlace_conv_rows(byref(conv), DTYPES[x.dtype], THREADS)
     return out
 
 
@@ -304,10 +323,23 @@ def _call(x: Tensor, offset: Tensor, weight: Tensor, fold: int, out: Tensor) -> 
     if x.numel() == 0:
         rows = 0
     return Call(
-        *(_operand(x), Operand(), _operand(out), Operand()),
+        *(_operand(x), Operand(), _operand(out), Operand(), None, 0),
         *(offset.data_ptr(), weight.data_ptr(), None, None, None),
         *(B, T, G, rows, segment, rest, pieces),
     )
+
+
+@contextmanager
+def _frames_before(call: Call, past: Sequence[Tensor], x: Tensor, fold: int) -> Iterator[None]:
+    """Within the block the call has the past, in the memory format of x."""
+    B, _, _, H, W = x.shape
+    memory_format = torch.contiguous_format if is_contiguous(x) else torch.channels_last
+    frames = [
+        frame.to(x.dtype).expand(B, fold, H, W).contiguous(memory_format=memory_format) for frame in past
+    ]
+    operands = (Operand * len(frames))(*(_operand(frame.unsqueeze(1)) for frame in frames))
+    call.past, call.reach = addressof(operands), len(frames)
+    yield
 
 
 def _even(pieces: int) -> int:

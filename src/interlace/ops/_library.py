@@ -27,6 +27,8 @@ class Call(ctypes.Structure):
 
     _fields_ = [
         *((name, Operand) for name in ("x", "grad", "out", "kept")),
+        ("past", c_void_p),
+        ("reach", c_int64),
         *((name, c_void_p) for name in ("offset", "weight", "dots", "grad_offset", "grad_weight")),
         *((name, c_int64) for name in ("B", "T", "G", "rows", "segment", "rest", "pieces")),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from interlace.layout import clip_to_frames
 from interlace.models.backbone import TemporalConv2d
 from interlace.ops.in_place import interlace_
+from interlace.ops.look_back_conv import look_back_packed_conv1x1, look_back_within
 from interlace.ops.packed_conv import can_pack, pack, packed_conv1x1
 from interlace.optimization.processor import has_onednn
 from interlace.temporal.displacement import displaces
+from interlace.temporal.stream import Causal, Passage, looks_back
 
 # Activations that oneDNN applies while it writes the output: its name, and its numbers.
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
@@ -55,6 +57,8 @@ class FusedConv2d(nn.Module):
         """Frames in, features out. Where a temporal module is, x is changed on the way and then restored."""
         if self.temporal is None:
             return self._convolve(x)
+        if looks_back(self.temporal, x):
+            return self._look_back(cast(Causal, self.temporal), x)
         if not displaces(self.temporal):
             return self._convolve(self.temporal(x))
         # Only the channels that move are written, not all that the convolution reads.
@@ -62,16 +66,20 @@ class FusedConv2d(nn.Module):
         weight = offset.new_ones((*clip.shape[:2], offset.shape[1])) if weight is None else weight
         limits = _LIMITS.get(type(self.activation))
         if limits and self._is_pointwise and can_pack(clip, fold, self.weight):
-            self._forget_old_weights()
-            if self._packed_rows is None:
-                self._packed_rows = pack(self.weight)
-            return clip_to_frames(
-                packed_conv1x1(clip, offset, weight, fold, self._packed_rows, self.bias, *limits)
-            )
+            packed = self._packed_for_rows()
+            return clip_to_frames(packed_conv1x1(clip, offset, weight, fold, packed, self.bias, *limits))
         kept = interlace_(clip, offset, weight, fold)
         out = self._convolve(x)
         clip[:, :, :fold] = kept
         return out
+
+    def _look_back(self, temporal: Causal, frame: Tensor) -> Tensor:
+        """One frame of a stream: what moves is read from the past, and the rest need not be copied."""
+        seen = cast(Passage, temporal.passage).look_back(temporal, frame)
+        limits = _LIMITS.get(type(self.activation))
+        if limits and self._is_pointwise and can_pack(seen.clip, seen.fold, self.weight):
+            return look_back_packed_conv1x1(seen, self._packed_for_rows(), self.bias, *limits)
+        return look_back_within(seen, self._convolve)
 
     def add_to_(self, shortcut: Tensor, x: Tensor) -> Tensor:
         """activation(shortcut + conv(temporal(x))), written over the shortcut."""
@@ -106,6 +114,13 @@ class FusedConv2d(nn.Module):
                 self.weight.detach().to_mkldnn(), padding, stride, dilation, groups, list(x.shape)
             )
         return self._packed
+
+    def _packed_for_rows(self) -> Tensor:
+        """The weights as our own convolution wants them."""
+        self._forget_old_weights()
+        if self._packed_rows is None:
+            self._packed_rows = pack(self.weight)
+        return self._packed_rows
 
     def _forget_old_weights(self) -> None:
         """What was packed before other weights were loaded."""

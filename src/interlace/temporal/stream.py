@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames
+from interlace.ops.look_back_conv import LookBack, can_look_back
+from interlace.temporal.displacement import has_hooks
 
 State = tuple[Tensor, ...]
 """What a module, or all of a network, remembers of the frames before."""
@@ -36,6 +38,10 @@ class Causal(Protocol):
         """The next frames, and what to remember of them."""
         ...
 
+    def look_back(self, clip: Float[Tensor, "B 1 C H W"], state: State) -> tuple[LookBack, State]:
+        """The same of one frame, where a convolution reads the past by itself."""
+        ...
+
 
 class Passage:
     """One module's memory while the frames of a stream pass it."""
@@ -48,6 +54,22 @@ class Passage:
         """Frames in, frames out; the state is afterwards that of the last frame."""
         clip, self.state = module.go_on(frames.unflatten(0, (self.batch, -1)), self.state)
         return clip_to_frames(clip)
+
+    def look_back(self, module: Causal, frame: Float[Tensor, "B C H W"]) -> LookBack:
+        """What a convolution has to read; the state is afterwards that of this frame."""
+        seen, self.state = module.look_back(frame.unsqueeze(1), self.state)
+        return seen
+
+
+def looks_back(module: nn.Module, frames: Float[Tensor, "BT C H W"]) -> bool:
+    """Whether these are one frame of each stream, and the convolution behind the module may read the past itself."""
+    passage = getattr(module, "passage", None)
+    return (
+        passage is not None
+        and frames.shape[0] == passage.batch
+        and can_look_back(frames)
+        and not has_hooks(module)
+    )
 
 
 @contextmanager
@@ -70,9 +92,10 @@ def passing(modules: Sequence[Causal], batch: int, state: State) -> Iterator[lis
     """
     counts = [len(module.state_names()) for module in modules]
     if len(state) != sum(counts) or any(memory.shape[0] != batch for memory in state):
+        batches = sorted({len(memory) for memory in state})
         raise ValueError(
-            f"the state has {len(state)} tensors for batches of {sorted({len(memory) for memory in state})}; this network "
-            f"remembers {sum(counts)}, here of a batch of {batch}: begin with init_state({batch})"
+            f"the state has {len(state)} tensors for batches of {batches}; this network remembers {sum(counts)}, "
+            f"here of a batch of {batch}: begin with init_state({batch})"
         )
     remaining = iter(state)
     passages = [Passage(batch, tuple(next(remaining) for _ in range(count))) for count in counts]

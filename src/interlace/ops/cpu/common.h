@@ -23,6 +23,8 @@ typedef struct {
 typedef struct {
     Operand x, grad, out;  /* grad.data is NULL in the forward */
     Operand kept;          /* in place, where out is x: for what moved as it was, all of its G * segment; else NULL */
+    const Operand *past;   /* forward: what moves, in the `reach` frames before the clip, the latest first */
+    int64_t reach;
     const float *offset;   /* (B, G) */
     const float *weight;   /* (B, T, G) */
     float *dots;           /* backward: (B * pieces, G, T, 2), zeros; NULL if these gradients are not wanted */
@@ -80,11 +82,11 @@ INLINE Block block_of(const Call *c, int64_t task, int64_t element, int64_t n)
     return (Block){b, 0, 1, element + begin, share(n, piece + 1, c->pieces) - begin};
 }
 
-/* k = floor(offset), phi = offset - k. From T frames on nothing of the clip is left, so k may stop there, and
- * phi with it; a NaN stays visible through phi. */
+/* k = floor(offset), phi = offset - k. From T frames (and those of the past) on nothing is left, so k may stop
+ * there, and phi with it; a NaN stays visible through phi. */
 INLINE Taps taps_of(const Call *c, int64_t b, int64_t g)
 {
-    const float offset = c->offset[b * c->G + g], bound = (float)c->T + 1;
+    const float offset = c->offset[b * c->G + g], bound = (float)(c->T + c->reach) + 1;
     if (isnan(offset)) return (Taps){0, offset};
     const float k = fminf(fmaxf(floorf(offset), -bound), bound);
     return (Taps){(int64_t)k, fabsf(offset) <= bound ? offset - k : 0};

@@ -28,8 +28,9 @@ INLINE void pack(const Conv *v, float *panel, int64_t b, int64_t t, int64_t p, i
         const Taps taps = taps_of(c, b, g);
         const Block at = {b, 0, 1, g * v->channels * v->P + p, n};
         const float weight = weight_of(c, b, t, g);
-        blend_float32(panel, COLUMNS, frame_float32(&c->x, c, &at, t - taps.k), weight * (1 - taps.phi),
-                      frame_float32(&c->x, c, &at, t - taps.k - 1), weight * taps.phi, v->P, v->channels, n);
+        Place_float32 near = shown_float32(&c->x, c, &at, t - taps.k), far = shown_float32(&c->x, c, &at, t - taps.k - 1);
+        near.row = far.row = v->P; /* here a row is a channel */
+        blend_float32(panel, COLUMNS, near, weight * (1 - taps.phi), far, weight * taps.phi, v->channels, n);
     }
     const Block at = {b, 0, 1, c->G * v->channels * v->P + p, n};
     const float *x = frame_float32(&c->x, c, &at, t);

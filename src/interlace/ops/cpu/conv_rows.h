@@ -33,8 +33,8 @@ typedef struct {
                 const Block block = {b, p, m, g * c->segment, c->segment};                                           \
                 const float weight = weight_of(c, b, t, g);                                                          \
                 blend_##fast##type(panel + at * fold + g * c->segment, fold,                                         \
-                             frame_##type(&c->x, c, &block, t - taps.k), weight * (1 - taps.phi),                    \
-                             frame_##type(&c->x, c, &block, t - taps.k - 1), weight * taps.phi, c->x.row, m,         \
+                             shown_##fast##type(&c->x, c, &block, t - taps.k), weight * (1 - taps.phi),              \
+                             shown_##fast##type(&c->x, c, &block, t - taps.k - 1), weight * taps.phi, m,             \
                              c->segment);                                                                            \
             }                                                                                                        \
         }                                                                                                            \

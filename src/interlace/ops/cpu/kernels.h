@@ -8,16 +8,24 @@
 
 /* For each row: whole vectors, and what is left of n. */
 #define EACH_ROW(lanes, single)                                                  \
-    for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row, b += row) {     \
+    for (int64_t r = 0; r < rows; r++, dst += dst_row, a += a_row, b += b_row) { \
         int64_t i = 0;                                                           \
         for (; i + LANES <= n; i += LANES) STORE_LANES(dst + i, lanes);          \
         for (; i < n; i++) STORE(dst + i, single);                               \
     }
 
-/* dst = near * a + far * b, where a or b may be missing: outside the clip there are zeros. */
-INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float near, const ELEMENT *b, float far,
-                        int64_t row, int64_t rows, int64_t n)
+/* Where a block lies in memory. */
+typedef struct {
+    const ELEMENT *data;
+    int64_t row;
+} NAME(Place);
+
+/* dst = near * near_place + far * far_place, either of which may be missing: where nothing was there are zeros. */
+INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, NAME(Place) near_place, float near, NAME(Place) far_place,
+                        float far, int64_t rows, int64_t n)
 {
+    const ELEMENT *a = near_place.data, *b = far_place.data;
+    int64_t a_row = near_place.row, b_row = far_place.row;
     if (!a && !b) {
         for (int64_t r = 0; r < rows; r++, dst += dst_row) memset(dst, 0, n * sizeof(ELEMENT));
         return;
@@ -26,10 +34,10 @@ INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float n
         EACH_ROW(near * LOAD_LANES(a + i) + far * LOAD_LANES(b + i), near * LOAD(a + i) + far * LOAD(b + i))
         return;
     }
-    if (!a || (b && near == 0.0f)) { a = b; near = far; }
+    if (!a || (b && near == 0.0f)) { a = b; a_row = b_row; near = far; }
     if (near == 1.0f) { /* bit for bit */
         if (dst == a) return;
-        for (int64_t r = 0; r < rows; r++, dst += dst_row, a += row) {
+        for (int64_t r = 0; r < rows; r++, dst += dst_row, a += a_row) {
             int64_t i = 0;
             for (; i + LANES <= n; i += LANES) memcpy(dst + i, a + i, LANES * sizeof(ELEMENT));
             for (; i < n; i++) dst[i] = a[i];
@@ -37,6 +45,7 @@ INLINE void NAME(blend)(ELEMENT *dst, int64_t dst_row, const ELEMENT *a, float n
         return;
     }
     b = a;
+    b_row = a_row;
     EACH_ROW(near * LOAD_LANES(a + i), near * LOAD(a + i))
 }
 
@@ -64,6 +73,14 @@ INLINE ELEMENT *NAME(frame)(const Operand *x, const Call *c, const Block *at, in
     return (ELEMENT *)x->data + at->b * x->sample + t * x->frame + at->row * x->row + at->element;
 }
 
+/* The same of what the frames show: before the clip come those of the past. */
+INLINE NAME(Place) NAME(shown)(const Operand *x, const Call *c, const Block *at, int64_t t)
+{
+    if (t >= 0 || -t > c->reach) return (NAME(Place)){NAME(frame)(x, c, at, t), x->row};
+    x = c->past - t - 1;
+    return (NAME(Place)){(ELEMENT *)x->data + at->b * x->sample + at->row * x->row + at->element, x->row};
+}
+
 /* A block of one group, in all frames: out[t] = weight[t] * ((1 - phi) * x[t - k] + phi * x[t - k - 1]) */
 INLINE void NAME(move)(const Call *c, const Operand *x, const Block *at, int64_t g)
 {
@@ -71,8 +88,8 @@ INLINE void NAME(move)(const Call *c, const Operand *x, const Block *at, int64_t
     for (int64_t t = 0; t < c->T; t++) {
         const float weight = weight_of(c, at->b, t, g);
         NAME(blend)(NAME(frame)(&c->out, c, at, t), c->out.row,
-                    NAME(frame)(x, c, at, t - taps.k), weight * (1 - taps.phi),
-                    NAME(frame)(x, c, at, t - taps.k - 1), weight * taps.phi, x->row, at->rows, at->n);
+                    NAME(shown)(x, c, at, t - taps.k), weight * (1 - taps.phi),
+                    NAME(shown)(x, c, at, t - taps.k - 1), weight * taps.phi, at->rows, at->n);
     }
 }
 
@@ -101,8 +118,9 @@ INLINE void NAME(move_back)(const Call *c, const Block *at, int64_t g, float *do
         const int64_t s = taps.k < 0 ? c->T - 1 - i : i, t = s + taps.k;
         const ELEMENT *near = NAME(frame)(&c->grad, c, at, t), *far = NAME(frame)(&c->grad, c, at, t + 1);
         NAME(blend)(NAME(frame)(&c->out, c, at, s), c->out.row,
-                    near, near ? weight_of(c, at->b, t, g) * (1 - taps.phi) : 0,
-                    far, far ? weight_of(c, at->b, t + 1, g) * taps.phi : 0, c->grad.row, at->rows, at->n);
+                    (NAME(Place)){near, c->grad.row}, near ? weight_of(c, at->b, t, g) * (1 - taps.phi) : 0,
+                    (NAME(Place)){far, c->grad.row}, far ? weight_of(c, at->b, t + 1, g) * taps.phi : 0,
+                    at->rows, at->n);
     }
 }
 
