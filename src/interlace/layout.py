@@ -6,6 +6,7 @@ so frame t of clip b is row b*T + t.
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
@@ -22,7 +23,9 @@ def clip_to_frames(clip: Shaped[Tensor, "B T *frame"]) -> Shaped[Tensor, "BT *fr
     return clip.flatten(0, 1)  # (B, T, ...) -> (B*T, ...)
 
 
-def frames_to_clip(frames: Shaped[Tensor, "BT *frame"], num_segments: int) -> Shaped[Tensor, "B T *frame"]:
+def frames_to_clip(
+    frames: Shaped[Tensor, "BT *frame"], num_segments: int | torch.SymInt
+) -> Shaped[Tensor, "B T *frame"]:
     """Take time out of the batch axis again; the inverse of :func:`clip_to_frames`.
 
     Raises:

@@ -95,8 +95,13 @@ def test_online_logits_frame_by_frame(released, clip, tmp_path):
     imported = import_released(tmp_path / "released.pth", tmp_path / "ours.safetensors", num_segments=4)
     model, _ = load_checkpoint(imported.path)
     with torch.no_grad():
-        ours = model.head(model.forward_features(clip))
+        ours = model.forward_frames(clip)
+        stepped, memory = [], model.init_state(2)
+        for frame in clip.unbind(1):
+            answer, memory = model.step(frame, memory)
+            stepped.append(answer)
     np.testing.assert_allclose(ours, logits, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(torch.stack(stepped, 1), logits, atol=1e-5, rtol=0)
     assert (ours[:, 0] - ours[:, 1]).abs().max() > 1e-3
 
 

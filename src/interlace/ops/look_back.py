@@ -64,7 +64,7 @@ def _taps(
     k = offset.detach().floor()
     phi = offset - k
     near, far = weight * (1 - phi), weight * phi
-    nothing = torch.zeros_like(near)
+    nothing = 0 * near  # a NaN stays visible
     return torch.stack(
         [torch.where(k == ago, near, torch.where(k == ago - 1, far, nothing)) for ago in range(reach + 1)]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ State = tuple[Tensor, ...]
 """What a module, or all of a network, remembers of the frames before."""
 
 
+@runtime_checkable
 class Causal(Protocol):
     """A temporal module that looks back only, and so can go on where the last frames ended."""
 
@@ -46,7 +47,7 @@ class Causal(Protocol):
 class Passage:
     """One module's memory while the frames of a stream pass it."""
 
-    def __init__(self, batch: int, state: State) -> None:
+    def __init__(self, batch: int | torch.SymInt, state: State) -> None:
         self.batch = batch
         self.state = state
 
@@ -73,7 +74,7 @@ def looks_back(module: nn.Module, frames: Float[Tensor, "BT C H W"]) -> bool:
 
 
 @contextmanager
-def passing(modules: Sequence[Causal], batch: int, state: State) -> Iterator[list[Passage]]:
+def passing(modules: Sequence[Causal], batch: int | torch.SymInt, state: State) -> Iterator[list[Passage]]:
     """Within the block, frames that go through the modules follow those that the state remembers.
 
     Raises:
