@@ -57,12 +57,19 @@ BELOW: dict[str, set[str]] = {
         "models",
         "temporal",
     },
+    "exported": {"models", "temporal", "checkpoints", "data", "devices", "files", "modality"},
     "evaluation": {
-        *("models", "optimization", "data", "checkpoints"),
+        *("models", "optimization", "data", "checkpoints", "exported"),
         *("devices", "provenance", "plots", "types", "layout"),
     },
     "inference": {
-        *("models", "optimization", "data", "checkpoints", "devices", "files", "types", "layout", "modality"),
+        *("models", "optimization", "data", "checkpoints", "exported"),
+        *("devices", "files", "types", "layout", "modality"),
+    },
+    "streaming": {"inference", "data", "files"},
+    "export": {
+        *("models", "temporal", "ops", "optimization", "exported", "inference", "evaluation", "benchmark", "data"),
+        *("checkpoints", "devices", "files", "provenance", "types", "layout", "modality"),
     },
 }
 

@@ -145,7 +145,7 @@ def load_checkpoint(
     """
     path = Path(path)
     with _opened(path, device) as file:
-        card = _read_card(path, file.metadata())
+        card = card_from_header(path, file.metadata())
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     try:
         model = _build(card)
@@ -181,7 +181,7 @@ def read_card(path: str | Path) -> ModelCard:
     """
     path = Path(path)
     with _opened(path) as file:
-        return _read_card(path, file.metadata())
+        return card_from_header(path, file.metadata())
 
 
 @contextmanager
@@ -192,6 +192,11 @@ def _opened(path: Path, device: str | torch.device = "cpu") -> Iterator[Any]:
             inside = path / "best.safetensors"
             raise CheckpointError(f"{path} is a folder; name the checkpoint in it, e.g. {inside}")
         raise CheckpointError(f"{path}: there is no such file")
+    if path.suffix.lower() in (".onnx", ".pt2", ".xml", ".bin"):
+        raise CheckpointError(
+            f"{path}: an exported file (of .xml and .bin name the .xml); predict, evaluate and stream take it, "
+            "everything else the checkpoint that it was made of"
+        )
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             yield file
@@ -215,7 +220,7 @@ def _of_lengths(sampling: Mapping[str, Any], segments: tuple[int, ...]) -> dict[
     return {**sampling, "parts": [{**part, "num_segments": length} for part, length in parts]}
 
 
-def _read_card(path: Path, metadata: Mapping[str, str] | None) -> ModelCard:
+def card_from_header(path: Path, metadata: Mapping[str, str] | None) -> ModelCard:
     header = (metadata or {}).get(HEADER)
     if header is None and EVENTS_HEADER in (metadata or {}):
         raise CheckpointError(

@@ -12,6 +12,8 @@ import pytest
 from interlace.inference.batch import Failure
 from interlace.inference.output import (
     check_suffix,
+    events_file,
+    events_to_csv,
     lines,
     print_predictions,
     table,
@@ -112,7 +114,8 @@ def test_write_leaves_one_whole_file(tmp_path: Path, name: str) -> None:
     write_predictions(output, PREDICTIONS, FAILURES)
     expected = to_csv if output.suffix == ".csv" else to_json
     assert output.read_text() == expected(PREDICTIONS, FAILURES)
-    assert [path.name for path in output.parent.iterdir()] == [output.name]
+    beside = [events_file(output).name] if output.suffix == ".csv" else []
+    assert sorted(path.name for path in output.parent.iterdir()) == sorted([output.name, *beside])
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x", "x.csv.gz"])
@@ -131,3 +134,39 @@ def test_names_that_are_no_text_are_shown_and_written(tmp_path: Path) -> None:
     assert b"caf\xe9.mp4" in write_predictions(tmp_path / "x.csv", [prediction]).read_bytes()
     written = write_predictions(tmp_path / "x.json", [prediction]).read_text()
     assert json.loads(written)["predictions"][0]["path"] == name
+
+
+def test_windows_are_merged_to_events(tmp_path: Path) -> None:
+    expected = [
+        {
+            "path": "b.mp4",
+            "start_seconds": 0.0,
+            "end_seconds": 5.0,
+            "label": "wave",
+            "score": 0.6,
+            "peak": 0.7,
+        },
+        {
+            "path": "b.mp4",
+            "start_seconds": 5.0,
+            "end_seconds": 8.0,
+            "label": "clap",
+            "score": 0.8,
+            "peak": 0.8,
+        },
+    ]
+    assert json.loads(to_json(PREDICTIONS))["events"] == [pytest.approx(event) for event in expected]
+    rows = list(csv.DictReader(io.StringIO(events_to_csv(PREDICTIONS))))
+    assert [(row["label"], row["start_seconds"], row["score"], row["peak"]) for row in rows] == [
+        ("wave", "0.000", "0.600000", "0.700000"),
+        ("clap", "5.000", "0.800000", "0.800000"),
+    ]
+    write_predictions(tmp_path / "day.csv", PREDICTIONS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["day.csv", "day.events.csv"]
+    assert events_file(tmp_path / "day.csv").read_text() == events_to_csv(PREDICTIONS)
+
+
+def test_videos_predicted_as_a_whole_have_no_events(tmp_path: Path) -> None:
+    assert json.loads(to_json(PREDICTIONS[:1]))["events"] == []
+    write_predictions(tmp_path / "day.csv", PREDICTIONS[:1])
+    assert [path.name for path in tmp_path.iterdir()] == ["day.csv"]

@@ -137,6 +137,7 @@ def test_merge_joins_neighbours_and_cuts_in_the_middle_of_the_overlap() -> None:
     ]
     found = [(s.start_seconds, s.end_seconds, s.label, pytest.approx(s.score)) for s in merge(parts)]
     assert found == [(0, 5, "wave", 0.7), (5, 7, "clap", 0.9), (7, 10, "wave", 0.5)]
+    assert [s.peak for s in merge(parts)] == [0.8, 0.9, 0.5]
 
 
 def test_merge_without_overlap_leaves_the_gap_split_in_half() -> None:

@@ -18,6 +18,8 @@ VERBS = {
     "evaluate": "score checkpoints by one of the field's protocols",
     "ensemble": "make one checkpoint out of several, whose scores are the mean of theirs",
     "predict": "say what happens in files, folders or globs of videos",
+    "stream": "say what happens in front of a camera, as it happens",
+    "export": "write a network as ONNX, OpenVINO or torch.export, compared with the original",
     "av": "find events that are both seen and heard: features, train, evaluate, predict",
     "flow": "compute the optical flow of videos once and store it",
     "check": "decode every clip of a data set and report what is wrong with it",

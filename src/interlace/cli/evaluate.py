@@ -40,14 +40,14 @@ def evaluate(
 
     Args:
         data: Folder of the videos.
-        model: Checkpoint; several make an ensemble.
+        model: Checkpoint, or a file that `interlace export` wrote (.onnx, .xml or .pt2); several make an ensemble.
         annotations: Annotation file; by default the clips that training validated on, else val.csv or test.csv.
         format: auto, folder, csv, kinetics, tsn, something_v1, something_v2, jester, ucf101 or hmdb51.
         labels: File with the class names, where the format has one.
         frames: Template of frame files, where videos are folders of pictures; by default that of the training.
         flow: Where the network sees optical flow: the folder that `interlace flow` wrote, or a method to compute it
             with; by default as in training.
-        num_segments: Frames that the network sees in a clip; by default as many as in training.
+        num_segments: Frames that the network sees in a clip; by default as many as in training. Not for exported files.
         protocol: 1clip-center, 1clip-10crop, 2clip-3crop, 10clip-3crop, full-res or 10clip-full-res;
             by default the model's own.
         average: What is averaged over views; by default the protocol's choice.
@@ -55,19 +55,19 @@ def evaluate(
         batch_size: Views that the network sees at once; the result does not depend on it.
         num_workers: Processes that decode; auto goes by the cores and the device.
         device: auto, cpu, cuda, cuda:1 or mps.
-        precision: Arithmetic of the network.
+        precision: Arithmetic of the network. Not for exported files, which keep their own.
         on_error: What to do with a video that cannot be read; skipped ones are counted and listed.
         output: Folder of the report; by default beside the checkpoint.
         overwrite: Replace the report of another evaluation in that folder.
         optimize: Use faster copies of the networks, in the dtype of --precision; the report says how well
-            they agree with the networks.
+            they agree with the networks. Not for exported files, which are optimized already.
     """
     from interlace.allocator import keep_freed_memory
-    from interlace.checkpoints import read_card
     from interlace.cli.data import evaluation_clips
     from interlace.data.splits import trained_on
     from interlace.evaluation.evaluate import evaluate as score
     from interlace.evaluation.evaluate import trained_note
+    from interlace.exported import read_card
 
     keep_freed_memory()
     cards = [read_card(path) for path in model]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,21 @@ from interlace.cli.progress import bar_of_videos
 
 def run(arguments: list[str]) -> int:
     """Predict on videos."""
-    return predict(**parse("predict", predict, arguments))
+    return predict(**parse("predict", predict, with_timeline(arguments)))
+
+
+def with_timeline(arguments: list[str]) -> list[str]:
+    """A bare ``--timeline`` means on.
+
+    Example:
+        >>> from interlace.cli.predict import with_timeline
+        >>> with_timeline(["--timeline", "a.mp4", "--timeline", "off"])
+        ['--timeline=on', 'a.mp4', '--timeline', 'off']
+    """
+    return [
+        "--timeline=on" if word == "--timeline" and following not in ("auto", "on", "off") else word
+        for word, following in zip_longest(arguments, arguments[1:], fillvalue="")
+    ]
 
 
 def predict(
@@ -33,23 +48,31 @@ def predict(
 
     Args:
         paths: Video files, folders (searched for videos and folders of frames) or quoted globs.
-        model: Checkpoint that `interlace train` wrote.
+        model: Checkpoint that `interlace train` wrote, or file that `interlace export` wrote (.onnx, .xml or .pt2).
         top_k: Labels to report for each video.
-        output: Also write the predictions to this .csv or .json file.
-        timeline: Predict window after window: auto does it for videos longer than four windows and 20 s.
+        output: Also write the predictions to this .csv or .json file; events of timelines stand in the .json, and
+            beside NAME.csv in NAME.events.csv.
+        timeline: Predict window after window, and merge windows to events: auto does it for videos longer than four
+            windows and 20 s; the bare option means on.
         window_seconds: Length of a window; by default the median length of the clips that the model was trained on.
         hop_seconds: Distance between windows; half a window by default.
         frames: Template of frame files, where videos are folders of pictures; by default that of the training.
         device: auto, cpu, cuda, cuda:1 or mps.
         optimize: Use a faster copy of the network, in bfloat16 where the processor has it; how well the two
-            agree is printed.
+            agree is printed. Not for exported files, which are optimized already.
         flow: Where the network sees optical flow: the folder that `interlace flow` wrote, or a method to compute it
             with; by default training's method.
     """
     from interlace.allocator import keep_freed_memory
     from interlace.inference import load
     from interlace.inference.batch import predict_files
-    from interlace.inference.output import check_suffix, print_predictions, write_predictions
+    from interlace.inference.output import (
+        check_suffix,
+        events_file,
+        events_of,
+        print_predictions,
+        write_predictions,
+    )
 
     if output is not None:
         check_suffix(output)
@@ -71,7 +94,8 @@ def predict(
     print_predictions(predictions, failures)
     if output is not None:
         write_predictions(output, predictions, failures)
-        print(f"written: {output}")
+        has_events = output.suffix.lower() == ".csv" and bool(events_of(predictions))
+        print(f"written: {output}" + (f", {events_file(output)}" if has_events else ""))
     if failures:
         return complain(f"no prediction for {len(failures)} of the videos (listed above)", status=1)
     return 0

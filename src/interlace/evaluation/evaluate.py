@@ -13,17 +13,24 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from interlace.checkpoints import ModelCard, load_checkpoint
+from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
 from interlace.data.splits import trained_on
 from interlace.data.video import Flow
-from interlace.devices import choose_device
 from interlace.evaluation.checks import check_clips, check_finite, check_members, checked_weights
 from interlace.evaluation.loop import ScoredBatch, score_clips
 from interlace.evaluation.output import claim_folder, clips_sha256, file_sha256
 from interlace.evaluation.protocol import Protocol, get_protocol, probabilities
 from interlace.evaluation.report import write_partial, write_report
 from interlace.evaluation.scores import Scores, combine
+from interlace.exported import (
+    ExportedModel,
+    device_for,
+    files_of,
+    is_exported,
+    load_model,
+    refuse_to_optimize,
+)
 from interlace.models import VideoModel
 from interlace.models.fusion import Average
 from interlace.optimization import OptimizedModel, noise_clips
@@ -60,7 +67,8 @@ def evaluate(
     predictions.csv.part.
 
     Args:
-        checkpoints: one or several; each sees the clips by its own sampling and preprocessing.
+        checkpoints: one or several; each sees the clips by its own sampling and preprocessing. Exported files
+            (.onnx, .pt2, .xml) are scored like checkpoints, by what runs them.
         annotations: the clips, with the classes of the checkpoints in the same order.
         protocol: a name, or a protocol of one's own.
         average: probabilities or logits; replaces the protocol's choice.
@@ -68,24 +76,27 @@ def evaluate(
         batch_size: views that the network sees at once; bounds the memory.
         num_workers: processes that decode; 0 decodes here, auto goes by the cores and the device.
         device: auto, cpu, cuda, cuda:1 or mps.
-        precision: 32, or bf16 for mixed arithmetic.
+        precision: 32, or bf16 for mixed arithmetic; an exported file keeps its own.
         on_error: raise at a video that cannot be read, or skip it; skipped and damaged ones are listed.
         frame_template: template of frame files, where videos are folders of pictures; by default training's.
         flow: folder that ``interlace flow`` wrote, or the method that computes the flow, for networks that see flow;
             by default training's.
-        num_segments: frames that the networks see in a clip; by default as many as in training.
+        num_segments: frames that the networks see in a clip; by default as many as in training. An exported file
+            keeps its own.
         data_root: folder of the clips; by paths below it, clips that a checkpoint was trained on are counted
             and noted in the report. Without it only those that still lie where they were are known.
         output: the folder to write; by default evaluation-PROTOCOL beside the first checkpoint (with its
             name, if that is not best or last). Files of the
             same evaluation (same weights, clips, protocol) are replaced, those of another one are an error.
         overwrite: replace the files of another evaluation too.
-        optimize: score by faster copies (:func:`interlace.optimize`), in float32 unless precision is bf16.
+        optimize: score by faster copies (:func:`interlace.optimize`), in float32 unless precision is bf16; not for
+            exported files, which are optimized already.
         progress: show a bar on a terminal.
 
     Raises:
         ValueError: classes that disagree, weights that do not fit, an unknown protocol, no clip that could be
-            read, scores that are not numbers, an output folder that holds another evaluation.
+            read, scores that are not numbers, an output folder that holds another evaluation, an exported file that
+            shall change its precision or its frames or that cannot run on the device.
 
     Example:
         >>> from interlace.evaluation import evaluate
@@ -98,10 +109,15 @@ def evaluate(
     protocol = replace(protocol, average=average or protocol.average)
     paths = [Path(path) for path in checkpoints]
     shares = checked_weights(weights, len(paths))
-    members = [load_checkpoint(path, num_segments=num_segments) for path in paths]
+    targets = [device_for(path, device) for path in paths]
+    _check_exported(paths, precision, optimize=optimize)
+    members = [
+        # A checkpoint goes to the device when its turn comes; an export computes where it was opened.
+        load_model(path, num_segments=num_segments, device=target if is_exported(path) else "cpu")
+        for path, target in zip(paths, targets, strict=True)
+    ]
     check_members(paths, [card for _, card in members])
     check_clips(paths[0], members[0][1], annotations)
-    target = choose_device(device)
     not_new = len(trained_on(annotations, [card.training for _, card in members], data_root))
     told = {"num_segments": num_segments, "flow": None if flow is None else str(flow)}
     details: dict[str, Any] = {
@@ -114,7 +130,7 @@ def evaluate(
         "checkpoints": [
             {
                 "path": str(path),
-                "sha256": file_sha256(path),
+                "sha256": file_sha256(*files_of(path)),
                 "weight": share,
                 "model": card.model,
                 "num_segments": card.num_segments,
@@ -128,7 +144,7 @@ def evaluate(
         "multi_label": members[0][1].multi_label,
         "precision": precision + (", optimized" if optimize else ""),
         **({"optimized": []} if optimize else {}),
-        "device": describe_device(str(target)),
+        "device": ", ".join(dict.fromkeys(describe_device(str(target)) for target in targets)),
         "batch_size": batch_size,
         **provenance(),
     }
@@ -138,9 +154,9 @@ def evaluate(
     notes += _resampled_notes(paths, members, num_segments)
     tally = _Tally(annotations, protocol, shares, multi_label=members[0][1].multi_label)
     try:
-        for number, (path, (model, card)) in enumerate(zip(paths, members, strict=True)):
-            network: VideoModel | OptimizedModel = model
-            if optimize:
+        for number, (path, target, (model, card)) in enumerate(zip(paths, targets, members, strict=True)):
+            network: VideoModel | OptimizedModel | ExportedModel = model
+            if optimize and not isinstance(model, ExportedModel):
                 network = _optimized(model.to(target).eval(), card, precision)
                 details["optimized"].append(f"{path.name}: {network.agreement}")
             batches = score_clips(
@@ -195,6 +211,17 @@ def evaluate(
     return report
 
 
+def _check_exported(paths: Sequence[Path], precision: str, *, optimize: bool) -> None:
+    """An exported file computes as it was exported."""
+    for path in filter(is_exported, paths):
+        if optimize:
+            refuse_to_optimize(path)
+        if precision != "32":
+            raise ValueError(
+                f"{path}: an exported file keeps the precision that it was exported in; leave precision out"
+            )
+
+
 def _optimized(model: VideoModel, card: ModelCard, precision: str) -> OptimizedModel:
     size = card.preprocessing["image_size"]
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -202,9 +229,12 @@ def _optimized(model: VideoModel, card: ModelCard, precision: str) -> OptimizedM
 
 
 def _folder(path: Path, protocol: Protocol, num_segments: int | None) -> Path:
-    """Beside a checkpoint; several of other names may lie in one folder, where a run has its best and its last."""
-    of_run = path.stem in ("best", "last")
-    parts = [protocol.name, *([] if of_run else [path.stem])]
+    """Beside a checkpoint; several of other names may lie in one folder, where a run has its best and its last.
+
+    Exports of one network differ in the ending only.
+    """
+    of_run = path.name in ("best.safetensors", "last.safetensors")
+    parts = [protocol.name, *([] if of_run else [path.name if is_exported(path) else path.stem])]
     parts += [] if num_segments is None else [f"{num_segments}segments"]
     return path.parent / f"evaluation-{'-'.join(parts)}"
 
@@ -215,7 +245,9 @@ def trained_note(not_new: int, num_clips: int) -> str:
 
 
 def _resampled_notes(
-    paths: Sequence[Path], members: Sequence[tuple[VideoModel, ModelCard]], num_segments: int | None
+    paths: Sequence[Path],
+    members: Sequence[tuple[VideoModel | ExportedModel, ModelCard]],
+    num_segments: int | None,
 ) -> list[str]:
     """Which networks see another number of frames than in training, and that TIN is changed by it."""
     notes = []

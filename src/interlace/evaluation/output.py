@@ -77,8 +77,8 @@ def identity(protocol: str, details: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def file_sha256(path: Path) -> str:
-    """Checksum of a file.
+def file_sha256(*paths: Path) -> str:
+    """Checksum of a file, or of several as if they were one.
 
     Example:
         >>> import pathlib, tempfile
@@ -88,8 +88,12 @@ def file_sha256(path: Path) -> str:
         >>> file_sha256(path)[:8]
         'e3b0c442'
     """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while part := file.read(2**20):
+                digest.update(part)
+    return digest.hexdigest()
 
 
 def clips_sha256(annotations: Annotations) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from interlace.files import whole_file
 from interlace.inference.batch import Failure
-from interlace.inference.timeline import merge
+from interlace.inference.timeline import Stretch, merge
 from interlace.types import Prediction
 
 
@@ -72,7 +73,7 @@ def table(predictions: Sequence[Prediction], failures: Sequence[Failure] = ()) -
 
 def _rows(predictions: Sequence[Prediction]) -> list[tuple[str, str, str, list[str], str]]:
     rows: list[tuple[str, str, str, list[str], str]] = []
-    for (path, windowed), group in groupby(predictions, key=lambda p: (p.path, p.start_seconds is not None)):
+    for (path, windowed), group in groupby(predictions, key=_video):
         answers = list(group)
         if windowed:
             # The notes grow while the file is decoded: the last window has them all.
@@ -108,14 +109,70 @@ def write_predictions(
 ) -> Path:
     """Write all predictions, windows and failures to a ``.csv`` or ``.json`` file, whole or not at all.
 
+    Events, the windows of timelines merged, are in the JSON; for a CSV they are a table of their own beside it, see
+    :func:`events_file`.
+
     Raises:
         ValueError: the name ends otherwise.
     """
     check_suffix(output)
-    to_text = to_csv if output.suffix.lower() == ".csv" else to_json
-    with whole_file(output) as beside:
-        beside.write_bytes(to_text(predictions, failures).encode("utf-8", "surrogateescape"))
+    is_csv = output.suffix.lower() == ".csv"
+    _write(output, (to_csv if is_csv else to_json)(predictions, failures))
+    if is_csv and events_of(predictions):
+        _write(events_file(output), events_to_csv(predictions))
     return output
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as beside:
+        beside.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def events_file(output: Path) -> Path:
+    """Where the events of a CSV are written, if there are any.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from interlace.inference.output import events_file
+        >>> events_file(Path("day.csv")).name
+        'day.events.csv'
+    """
+    return output.with_name(f"{output.stem}.events{output.suffix}")
+
+
+def events_of(predictions: Sequence[Prediction]) -> list[tuple[str, Stretch]]:
+    """(path, event) for each stretch of a timeline with the same best label; none of videos predicted as a whole."""
+    return [
+        (path, stretch)
+        for (path, windowed), group in groupby(predictions, key=_video)
+        if windowed
+        for stretch in merge(list(group))
+    ]
+
+
+def _video(prediction: Prediction) -> tuple[str, bool]:
+    """What the windows of one timeline have in common."""
+    return prediction.path, prediction.start_seconds is not None
+
+
+def events_to_csv(predictions: Sequence[Prediction]) -> str:
+    """One row for each event.
+
+    Example:
+        >>> from interlace.inference.output import events_to_csv
+        >>> from interlace.types import Prediction
+        >>> windows = [Prediction("a.mp4", (("wave", score),), i, i + 2.0) for i, score in ((0.0, 0.5), (1.0, 0.75))]
+        >>> print(events_to_csv(windows), end="")
+        path,start_seconds,end_seconds,label,score,peak
+        a.mp4,0.000,3.000,wave,0.625000,0.750000
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "start_seconds", "end_seconds", "label", "score", "peak"])
+    for path, event in events_of(predictions):
+        span = [f"{event.start_seconds:.3f}", f"{event.end_seconds:.3f}"]
+        table.writerow([path, *span, event.label, f"{event.score:.6f}", f"{event.peak:.6f}"])
+    return text.getvalue()
 
 
 def to_csv(predictions: Sequence[Prediction], failures: Sequence[Failure] = ()) -> str:
@@ -148,7 +205,7 @@ def _seconds(seconds: float | None) -> str:
 
 
 def to_json(predictions: Sequence[Prediction], failures: Sequence[Failure] = ()) -> str:
-    """An object with ``predictions`` and ``failures``.
+    """An object with ``predictions``, ``events`` (windows of timelines, merged) and ``failures``.
 
     Example:
         >>> import json
@@ -168,4 +225,5 @@ def to_json(predictions: Sequence[Prediction], failures: Sequence[Failure] = ())
         for prediction in predictions
     ]
     reasons = [{"path": failure.path, "reason": failure.reason} for failure in failures]
-    return json.dumps({"predictions": answers, "failures": reasons}, indent=2) + "\n"
+    events = [{"path": path, **asdict(event)} for path, event in events_of(predictions)]
+    return json.dumps({"predictions": answers, "events": events, "failures": reasons}, indent=2) + "\n"

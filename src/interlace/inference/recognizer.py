@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from interlace.checkpoints import ModelCard, load_checkpoint
+from interlace.checkpoints import ModelCard
 from interlace.data import video as video_files
 from interlace.data.decoded_clip import DecodedClip
 from interlace.data.flow import FlowMethod
@@ -21,6 +21,7 @@ from interlace.data.transforms import Preprocess
 from interlace.data.video import VideoReader
 from interlace.data.views import Crops, spatial_views
 from interlace.devices import choose_device
+from interlace.exported import ExportedModel, load_model, refuse_to_optimize
 from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
 from interlace.modality import Modality, snippet_length
 from interlace.models.model import VideoModel
@@ -36,7 +37,8 @@ VIEWS_PER_FORWARD = 8
 class Recognizer:
     """A network with all that it needs to read a file: sampling, preprocessing, labels, device.
 
-    With ``optimize`` the network is what :func:`interlace.optimize` makes of it.
+    With ``optimize`` the network is what :func:`interlace.optimize` makes of it. An exported network computes on the
+    device that it was opened for.
 
     Attributes: ``model`` (the network, in eval mode), ``card`` (what the checkpoint says of it), ``device``,
     ``frame_template`` (of pictures in folders; training's unless given), ``path`` (of the checkpoint), ``modality``
@@ -61,7 +63,7 @@ class Recognizer:
 
     def __init__(
         self,
-        model: VideoModel,
+        model: VideoModel | ExportedModel,
         card: ModelCard,
         *,
         device: str | torch.device = "auto",
@@ -70,9 +72,11 @@ class Recognizer:
         optimize: bool = False,
         flow: FlowMethod | Path | None = None,
     ) -> None:
-        self.device = choose_device(device)
-        self.model: VideoModel | OptimizedModel = model.to(self.device).eval()
+        self.device = model.device if isinstance(model, ExportedModel) else choose_device(device)
+        self.model: VideoModel | OptimizedModel | ExportedModel = model.to(self.device).eval()
         if optimize:
+            if isinstance(model, ExportedModel):
+                raise ValueError(f"{model.path} is optimized already; leave optimize out")
             size = card.preprocessing["image_size"]
             self.model = optimized(model, example=noise_clips(model, size, size))
         self.card = card
@@ -253,22 +257,24 @@ def load(
     optimize: bool = False,
     flow: FlowMethod | Path | None = None,
 ) -> Recognizer:
-    """Read a checkpoint that ``interlace train`` wrote; nothing else is needed.
+    """Read a checkpoint that ``interlace train`` wrote, or a file that ``interlace export`` wrote.
 
     Args:
-        path: The ``.safetensors`` file.
-        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        path: The ``.safetensors`` file; or an exported ``.onnx`` (run by onnxruntime), ``.xml`` (OpenVINO) or ``.pt2``
+            (PyTorch), which works in the same way.
+        device: ``auto`` (a GPU where there is one that can run the file), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         num_segments: Frames that the network sees in a clip; by default as many as in training. TIN's offset
-            layers are then resampled along time.
+            layers are then resampled along time. An exported network keeps its number.
         frame_template: Names of the pictures where videos are folders, e.g. ``img_{:05d}.jpg``; by default
             training's.
         optimize: Use a faster copy of the network (:func:`interlace.optimize`); what that changes stands in
-            ``recognizer.model.agreement``.
+            ``recognizer.model.agreement``. Not for exported networks, which are optimized already.
         flow: For a network that sees optical flow: the folder that `interlace flow` has stored it in, or a method to
             compute it with (dis, dis_fast, tvl1); by default training's.
 
     Raises:
-        ValueError: there is no such file, or it was not written by ``interlace``, or the device is not there.
+        ValueError: there is no such file, or it was not written by ``interlace``, or the device is not there or cannot
+            run it, or what runs an exported file is not installed.
 
     Example:
         >>> import interlace
@@ -282,12 +288,13 @@ def load(
         raise ValueError(
             f"{path}: no such checkpoint; `interlace train` leaves best.safetensors in its output"
         )
-    target = choose_device(device)
-    model, card = load_checkpoint(path, num_segments=num_segments)
+    if optimize:
+        refuse_to_optimize(path)
+    model, card = load_model(path, device=device, num_segments=num_segments)
     return Recognizer(
         model,
         card,
-        device=target,
+        device=device,
         frame_template=frame_template,
         path=path,
         optimize=optimize,

@@ -103,6 +103,8 @@ class Stretch:
     label: str
     score: float
     """Mean of the label's score over the windows."""
+    peak: float
+    """The highest one."""
 
 
 def merge(predictions: Sequence[Prediction]) -> list[Stretch]:
@@ -132,7 +134,13 @@ def merge(predictions: Sequence[Prediction]) -> list[Stretch]:
         borders.append((_span(before[-1])[1] + _span(after[0])[0]) / 2)
     borders.append(_span(groups[-1][-1])[1])
     return [
-        Stretch(start, end, group[0].label, sum(window.score for window in group) / len(group))
+        Stretch(
+            start,
+            end,
+            group[0].label,
+            score=sum(window.score for window in group) / len(group),
+            peak=max(window.score for window in group),
+        )
         for group, start, end in zip(groups, borders[:-1], borders[1:], strict=True)
     ]
 

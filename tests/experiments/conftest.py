@@ -1,0 +1,8 @@
+"""experiments/ is a folder of scripts, not a package: its files are imported by their bare names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments"))

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from interlace.checkpoints import ModelCard
+from interlace.exported.about import About, StateTensor
+from interlace.exported.beside import describe, write_beside
+
+STREAM = About("stream", pixels=False, image_size=56, state=(StateTensor("past1", (-1, 3, 7)),))
+
+
+def test_the_file_beside_holds_all_that_others_need(card: ModelCard, tmp_path: Path) -> None:
+    path = write_beside(tmp_path / "model.onnx", STREAM, card, parity={"top1": 1.0})
+    assert path.name == "model.onnx.json"
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert written["parity"] == {"top1": 1.0}
+    assert written["labels"] == list(card.labels)
+    assert written["card"] == json.loads(json.dumps(asdict(card)))
+    assert written["preprocessing"]["mean"] == [0.4, 0.5, 0.6]
+    assert written["preprocessing"]["resize_short_side"] == 64
+    assert written["preprocessing"]["center_crop"] == 56
+    assert written["preprocessing"]["inside_the_graph"] is False
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx.json"]
+
+
+def test_inputs_and_state_of_a_stream(card: ModelCard) -> None:
+    described = describe(STREAM, card)
+    assert described["inputs"] == [
+        {"name": "frame", "shape": ["batch", 3, 56, 56], "dtype": "float32"},
+        {"name": "past.past1", "shape": ["batch", 3, 7], "dtype": "float32"},
+    ]
+    assert described["state"] == {
+        "before_the_first_frame": "zeros",
+        "after_each_frame": {"next.past1": "past.past1"},
+    }
+
+
+def test_the_size_is_the_graphs_and_several_labels_have_sigmoids(card: ModelCard) -> None:
+    described = describe(About("clip", pixels=True, image_size=28), replace(card, multi_label=True))
+    assert described["inputs"] == [{"name": "clip", "shape": ["batch", 4, 3, 28, 28], "dtype": "uint8"}]
+    assert described["state"] is None
+    assert described["preprocessing"]["resize_short_side"] == 32
+    assert described["probabilities"] == "sigmoid of each logit"
