@@ -18,6 +18,7 @@ BELOW: dict[str, set[str]] = {
     "devices": set(),
     "provenance": set(),
     "allocator": set(),
+    "telemetry": set(),
     "ops": {"layout"},
     "temporal": {"ops", "layout"},
     "modality": set(),
@@ -42,7 +43,7 @@ BELOW: dict[str, set[str]] = {
         "provenance",
         "files",
     },
-    "doctor": {"types", "ops", "allocator"},
+    "doctor": {"types", "ops", "allocator", "telemetry"},
     "training": {
         *("models", "temporal", "data", "checkpoints"),
         *("devices", "files", "provenance", "types", "layout", "modality"),
@@ -57,7 +58,7 @@ BELOW: dict[str, set[str]] = {
         "models",
         "temporal",
     },
-    "exported": {"models", "temporal", "checkpoints", "data", "devices", "files", "modality"},
+    "exported": {"models", "temporal", "checkpoints", "data", "devices", "files", "modality", "telemetry"},
     "evaluation": {
         *("models", "optimization", "data", "checkpoints", "exported"),
         *("devices", "provenance", "plots", "types", "layout"),
@@ -69,7 +70,7 @@ BELOW: dict[str, set[str]] = {
     "streaming": {"inference", "data", "files"},
     "export": {
         *("models", "temporal", "ops", "optimization", "exported", "inference", "evaluation", "benchmark", "data"),
-        *("checkpoints", "devices", "files", "provenance", "types", "layout", "modality"),
+        *("checkpoints", "devices", "files", "provenance", "types", "layout", "modality", "telemetry"),
     },
 }
 

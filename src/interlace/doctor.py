@@ -227,11 +227,14 @@ def triton() -> list[Finding]:
 
 def extra(name: str) -> Finding:
     """A library that only one feature needs."""
+    from interlace.telemetry import unobserved
+
     if importlib.util.find_spec(name) is None:
         value = f"not installed; {EXTRAS[name]}"
         return Finding(name, value, "note", f"pip install {PIP_NAMES.get(name, name)}")
     try:
-        return Finding(name, str(importlib.import_module(name).__version__))
+        with unobserved():
+            return Finding(name, str(importlib.import_module(name).__version__))
     except Exception as problem:
         return Finding(name, f"does not import: {problem}", "note", f"pip install --force-reinstall {name}")
 

@@ -62,14 +62,16 @@ def test_cost_is_a_ratio_to_tsn(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_frames_are_counted_with_their_latencies() -> None:
+def test_frames_are_counted_with_their_latencies(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter([100.0, 130.0])
+    monkeypatch.setattr(streaming, "resident_mib", lambda: next(sizes))
     follower = streaming.Follower(5, 2, "title")
     assert [follower(latency) for latency in (0.01, 0.02, 0.03, 0.04, 0.05)] == [True] * 4 + [False]
     rows = follower.rows()
     speed = rows["speed"]
     assert (speed["frames"], speed["p50_ms"], speed["max_ms"]) == (5, 30.0, 50.0)
-    assert list(rows["resident_mib"]) == ["2", "4", "growth"]
-    few = streaming.Follower(5, 2, "title")
+    assert rows["resident_mib"] == {"2": 100, "4": 130, "growth": 30, "growth of the last half": 0}
+    few = streaming.Follower(5, 7, "title")
     few(0.02)
     assert few.rows()["speed"]["p99_ms"] == 20  # of those that came
     assert few.rows()["resident_mib"] == {}

@@ -135,6 +135,7 @@ def test_int8_takes_the_split_of_the_training(
         (["--int8"], "--int8 needs --data"),
         (["--annotations", "a.csv"], "--annotations needs --data"),
         (["--threads", "0"], "--threads 0 must be at least 1"),
+        (["--clips", "0"], "--clips 0 must be at least 1"),
         (["--data", "nowhere"], "nowhere: there is no such folder"),
         (["--data", ".", "--calibration", "a.csv"], "--calibration is for --int8"),
     ],

@@ -77,7 +77,7 @@ def test_lines_json_and_an_annotated_video(
         *["prediction"] * 7,
         *("event", "summary"),
     ]
-    assert (found[0]["labels"], found[0]["thresholds"]["on"]) == (list(LABELS), 0.5)
+    assert (found[0]["labels"], found[0]["thresholds"]["begin_score"]) == (list(LABELS), 0.5)
     assert found[1]["top"][0]["label"] == "wave"
     assert len(found[1]["top"]) == 2
     assert (found[-1]["num_frames"], found[-1]["dropped"], found[-1]["num_answers"]) == (36, 0, 9)
@@ -107,13 +107,43 @@ def test_json_on_stdout_leaves_nothing_else_there(
     told = captured.err.splitlines()
     assert "tsm_causal_resnet10t on cpu sees 4 frames a second, one by one" in told[0]
     assert "0 events: the highest score was 9" in told[1]
-    assert told[1].endswith("s; events begin at --on 0.5 and last --min_seconds 0.5 or longer")
+    assert told[1].endswith("s; events begin at --begin_score 0.5 and last --min_seconds 0.5 or longer")
 
 
 def test_duration_ends_it(clip: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--model", str(checkpoint), "--pace", "fast", "--duration", "1"]
     assert run([str(clip), *options, "--fps", "6"]) == 0
     assert ", 13 looked at (" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_duration_ends_it_also_while_the_source_is_away(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(live.LiveSource):
+        """A camera that is unplugged after its first frame, and then nothing comes."""
+
+        def __init__(self) -> None:
+            self.num_asked = 0
+
+        height, width, fps, dropped, reconnects, decoded, is_over = 36, 48, 10.0, 0, 0, 1, False
+        address = live.address_of("udp://@:5000")
+
+        @property
+        def away(self) -> str | None:
+            return "unplugged" if self.num_asked > 1 else None
+
+        def next_frame(self, timeout_seconds: float | None = None) -> LiveFrame | None:
+            self.num_asked += 1
+            assert self.num_asked < 1_000_000
+            pixels = torch.zeros(3, 36, 48, dtype=torch.uint8)
+            return LiveFrame(pixels, 0.0, 0) if self.num_asked == 1 else None
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr(live, "open_live", lambda *_, **__: Gone())
+    assert run(["0", "--model", str(checkpoint), "--duration", "0.05"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "away:  unplugged; waiting for it to come back"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -169,7 +199,7 @@ def test_ctrl_c_ends_it_well(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--on", "2"], "on=2 and off=0.3 are scores"),
+        (["--begin-score", "2"], "begin_score=2 and end_score=0.3: an event begins"),
         (["--top-k", "0"], "--top_k 0 asks for no label"),
         (["--duration", "0"], "--duration 0 is no time"),
         (["--reconnect", "-1"], "--reconnect -1 is no time"),
@@ -181,6 +211,7 @@ def test_ctrl_c_ends_it_well(
         (["--output", "CLIP"], "is the source itself"),
         (["--json", "FOLDER"], "is a folder; name a file"),
         (["--output", "seen.txt"], r"end the name in \.mp4"),
+        (["--output", "seen.mp4", "--json", "./seen.mp4"], "--output and --json are both seen.mp4"),
     ],
 )
 def test_values_that_mean_nothing(
@@ -205,10 +236,10 @@ def test_options_in_a_file(
     clip: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = tmp_path / "settings.yaml"
-    settings.write_text('"on": 0.99\n"off": 0.2\npace: fast\n')
+    settings.write_text("begin_score: 0.99\nend_score: 0.2\npace: fast\n")
     assert run([str(clip), "--model", str(checkpoint), "--config", str(settings)]) == 0
     assert (
         capsys.readouterr()
         .out.splitlines()[-1]
-        .endswith("events begin at --on 0.99 and last --min_seconds 0.5 or longer")
+        .endswith("events begin at --begin_score 0.99 and last --min_seconds 0.5 or longer")
     )

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -102,6 +103,27 @@ def test_a_file_gives_the_frames_of_its_reader(
         assert [frame.time_seconds for frame in frames] == pytest.approx(reader.pts_seconds.tolist())
     assert all((frame.pixels == picture).all() for frame, picture in zip(frames, expected, strict=True))
     assert not thread_of(source).is_alive()
+
+
+def test_what_the_decoder_holds_back_at_the_end_has_its_times(
+    tmp_path: Path, serve: Callable[..., Server]
+) -> None:
+    path, times = tmp_path / "uneven.ts", [0, 40, 80, 500, 540, 1000, 1700, 2500, 2600, 3900]
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "3", "b-adapt": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), time // 20, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    url = f"tcp://127.0.0.1:{serve(path.read_bytes()).port}"
+    for source, options in ((path, {}), (url, {"max_wait_seconds": 0.0})):
+        with open_live(source, pace="fast", **options) as live:
+            frames = list(live)
+        assert [frame.time_seconds for frame in frames] == pytest.approx([time / 1000 for time in times])
+        assert not any(frame.after_gap for frame in frames)
 
 
 def test_frames_are_thinned_out_by_their_times(tmp_path: Path, make_video: Callable[..., Path]) -> None:

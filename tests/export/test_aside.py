@@ -47,6 +47,13 @@ def test_after_an_error_the_older_files_are_there(tmp_path: Path) -> None:
     assert _there(tmp_path) == {name: f"old {name}" for name in sorted(NAMES)}
 
 
+def test_a_folder_that_cannot_be_is_named_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    output = tmp_path / "file" / "model.xml"
+    with pytest.raises(ValueError, match=r"file/model\.xml cannot be written there \(Not a directory\)"):
+        _interrupted(output)
+
+
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_ended_between_two_names_the_main_file_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int

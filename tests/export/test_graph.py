@@ -37,7 +37,15 @@ ARGUMENTS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.fixture(params=[*METHODS, *ENSEMBLES])
+# Of two networks that are exported by themselves; as programs they cost too much for the fast tier.
+TWICE = ("two_stream_tsm", "two_stream_tin", "two_stream_trn", "two_stream_eco_enlite")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name in TWICE else ()) for name in (*METHODS, *ENSEMBLES)
+    ]
+)
 def network(request: pytest.FixtureRequest, small_network: Callable[..., VideoModel]) -> VideoModel:
     """One small network of each method and each ensemble."""
     method = request.param
@@ -58,6 +66,15 @@ def test_every_network_exports_and_computes_the_same(network: VideoModel) -> Non
     expected = network(clip)
     assert expected.std() > 1e-3
     torch.testing.assert_close(program.module()(clip), expected, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("method", TWICE)
+def test_two_networks_compute_the_same(method: str, small_network: Callable[..., VideoModel]) -> None:
+    model = small_network(f"{method}_resnet18", **ARGUMENTS.get(method, {}))
+    graph = ClipGraph(model)
+    (clip,) = graph.example(SIZE, batch=3)
+    torch.testing.assert_close(graph(clip), model(clip), atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

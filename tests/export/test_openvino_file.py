@@ -56,6 +56,7 @@ def test_names_texts_and_files(tsm: tuple) -> None:
     assert str(Path(__file__).parents[2]) not in tsm[1].read_text()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_stream_remembers_through_its_state(
     tmp_path: Path, small_network: Callable[..., VideoModel]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import interlace
 from interlace.checkpoints import CheckpointError, ModelCard, save_checkpoint
 from interlace.exported import (
     ExportedModel,
@@ -62,6 +63,8 @@ def test_endings() -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_there_is_no_such_file(format: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"no\.{format}: no such file; `interlace export` writes one"):
+        interlace.load(tmp_path / f"no.{format}")
     for opening in (load_model, read_card):
         with pytest.raises(CheckpointError, match=rf"no\.{format}: there is no such file"):
             opening(tmp_path / f"no.{format}")

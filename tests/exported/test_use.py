@@ -150,7 +150,7 @@ def test_exports_of_one_network_have_reports_of_their_own(
     path = tmp_path / "best.onnx"
     path.write_bytes(make_export("onnx").read_bytes())
     report = evaluate([path], videos, num_workers=0, progress=False)
-    assert report.output == tmp_path / "evaluation-1clip-center-best.onnx"
+    assert report.output == tmp_path / "evaluation-1clip-center-best-onnx"
 
 
 def test_weights_count_where_they_are_a_second_file(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+from threading import Thread
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import interlace
 from interlace.models import VideoModel, list_models
@@ -113,6 +118,105 @@ def test_a_state_is_not_changed_by_a_step():
     assert all(torch.equal(memory, kept) for memory, kept in zip(state, before, strict=True))
 
 
+def test_each_tensor_of_a_state_can_be_written_to():
+    model = network("tin_causal_resnet18")
+    fresh = model.init_state(B)
+    with torch.no_grad():
+        _, after = model.step(torch.randn(B, 3, 48, 48), fresh)
+    for state in (fresh, after):
+        for number, memory in enumerate(state):
+            memory.copy_(torch.full_like(memory, number))
+        assert [memory.unique().tolist() for memory in state] == [[number] for number in range(len(state))]
+
+
+def test_a_fresh_state_leaves_the_network_as_it_is():
+    model = network("tsm_causal_resnet18").train()
+    model.backbone.bn1.eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.init_state(B, image_size=48)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert model.training
+    assert model.backbone.layer1.training
+    assert not model.backbone.bn1.training
+
+
+@pytest.mark.parametrize("with_gradient", [False, True])
+@pytest.mark.parametrize("name", ["tsm_causal_resnet18", "tin_causal_resnet18"])
+def test_frames_of_another_size_are_named(name, with_gradient):
+    model = network(name)
+    with torch.set_grad_enabled(with_gradient):
+        _, state = model.step(torch.randn(1, 3, 64, 64), model.init_state(1))
+        with pytest.raises(
+            ValueError, match=r"remembers maps of .* = \(\d+, 16, 16\), .* all frames of a stream"
+        ):
+            model.step(torch.randn(1, 3, 48, 48), state)
+
+
+@torch.no_grad()
+def test_an_error_within_a_step_leaves_nothing_behind():
+    model, frame = network("tsm_causal_resnet18"), torch.randn(1, 3, 48, 48)
+    expected, _ = model.step(frame, model.init_state(1))
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    hook = model.backbone.layer3[0].register_forward_pre_hook(fail)
+    with pytest.raises(KeyboardInterrupt):
+        model.step(frame, model.init_state(1))
+    hook.remove()
+    assert model(frame.expand(1, 3, -1, -1, -1)).shape == (1, K)
+    assert torch.equal(model.step(frame, model.init_state(1))[0], expected)
+
+
+@pytest.mark.parametrize("in_clips", [False, True])
+@torch.no_grad()
+def test_two_threads_cannot_mix_their_streams(in_clips):
+    model, frame = network("tsm_causal_resnet18"), torch.randn(1, 3, 48, 48)
+    expected, _ = model.step(frame, model.init_state(1))
+    answers = []
+
+    def other(*_: object) -> None:
+        hook.remove()
+
+        @torch.no_grad()
+        def work() -> None:
+            try:
+                clip = torch.zeros(1, 3, 3, 48, 48)
+                answers.append(model(clip) if in_clips else model.step(clip[:, 0], model.init_state(1))[0])
+            except RuntimeError as error:
+                answers.append(error)
+            answers.append(copy.deepcopy(model).step(0 * frame, model.init_state(1))[0])
+
+        thread = Thread(target=work)
+        thread.start()
+        thread.join()
+
+    hook = model.backbone.layer3[0].register_forward_pre_hook(other)
+    assert torch.equal(model.step(frame, model.init_state(1))[0], expected)
+    refused, of_copy = answers
+    assert isinstance(refused, RuntimeError)
+    assert "two threads use the same network at once" in str(refused)
+    assert torch.equal(of_copy, copy.deepcopy(model).step(0 * frame, model.init_state(1))[0])
+
+
+def test_a_network_that_another_thread_took_over_does_not_answer():
+    """It comes between the check of the first thread and its frames; here it is not seen at all."""
+    shift = TemporalShift(8, mode="causal")
+    state = shift.init_state(1, torch.float32, torch.device("cpu"))
+    with pytest.raises(RuntimeError, match="two threads"), passing([shift], 1, state):
+        shift.passage = None
+
+
+@torch.no_grad()
+def test_fake_tensors_go_through_a_step():
+    model, frames = network("tin_causal_resnet18"), torch.randn(2, 1, 3, 48, 48)
+    _, state = model.step(frames[0], model.init_state(1))
+    _, after = model.step(frames[1], state)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        _, shapes = model.step(fake.from_tensor(frames[0]), tuple(map(fake.from_tensor, state)))
+    assert [memory.shape for memory in shapes] == [memory.shape for memory in after]
+
+
 def test_the_state_is_as_small_as_said():
     """One fold of one frame for a shift, two folds for TIN: the numbers of the documentation."""
     count = {
@@ -159,12 +263,33 @@ def test_what_does_not_fit_is_named(frame, batch, message):
         model.step(frame, model.init_state(batch))
 
 
+@pytest.mark.parametrize(
+    ("clip", "message"),
+    [
+        (torch.zeros(2, 3, 32, 32), r"clips are \(B, T, C, H, W\), .* got \(2, 3, 32, 32\)"),
+        (
+            torch.zeros(1, 2, 3, 32, 32, dtype=torch.uint8),
+            "normalised floating point numbers; got .* torch.uint8",
+        ),
+        (torch.zeros(0, 2, 3, 32, 32), "the batch holds no clip"),
+        (torch.zeros(1, 0, 3, 32, 32), "the clip holds no frame"),
+    ],
+)
+def test_what_are_no_frames_is_named(clip, message):
+    model = network("tsm_causal_resnet18")
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(type(model).check_frames)(model, clip)
+
+
 def test_a_state_of_another_network_is_named():
     model = network("tsm_causal_resnet18")
     with pytest.raises(ValueError, match=r"the state has 7 tensors .* this network remembers 8"):
         model.step(torch.zeros(1, 3, 32, 32), model.init_state(1)[:-1])
     with pytest.raises(ValueError, match="batch=0 must be at least 1"):
         model.init_state(0)
+    for network_of in (model, interlace.optimize(model, verify=False)):
+        with pytest.raises(ValueError, match="the clip holds no frame"):
+            network_of.forward_frames(torch.zeros(1, 0, 3, 32, 32))
 
 
 @pytest.mark.reference

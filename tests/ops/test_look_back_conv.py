@@ -93,3 +93,16 @@ def test_it_is_for_inference_only():
         assert not can_look_back(frames.double())
         with torch.autocast("cpu"):
             assert not can_look_back(frames)
+
+
+@pytest.mark.filterwarnings("ignore")  # tracing is old, and warns of what it cannot see
+@torch.no_grad()
+def test_a_trace_would_not_see_the_kernel() -> None:
+    answers = []
+
+    def ask(frames: Tensor) -> Tensor:
+        answers.append(can_look_back(frames))
+        return frames + 1
+
+    torch.jit.trace(ask, torch.zeros(1, 4, 3, 3), check_trace=False)
+    assert answers == [False]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from interlace.data.views import spatial_views
 from interlace.inference import Recognizer
+from interlace.models import with_num_segments
 from interlace.streaming.steps import CausalSteps, WindowSteps, frame_steps
 
 
@@ -42,6 +44,12 @@ def test_frames_are_taken_at_the_rate_of_training(summing: Recognizer) -> None:
     assert last is not None
     torch.testing.assert_close(last, torch.tensor([0.0, 1.0, 2.0]).double().softmax(-1), atol=1e-6, rtol=0)
     assert steps.last() is None
+
+
+def test_the_rate_is_that_of_training_also_if_loaded_for_more_frames(causal: Recognizer) -> None:
+    longer = with_num_segments(causal.model, 8)
+    described = replace(causal.card, training={"num_segments": 4})
+    assert CausalSteps(Recognizer(longer, described, device="cpu")).frame_rate == 2.0
 
 
 def test_another_rate_and_a_reset(summing: Recognizer) -> None:

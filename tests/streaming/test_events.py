@@ -102,10 +102,10 @@ def test_every_event_that_begins_ends_once_and_they_do_not_overlap(
 @pytest.mark.parametrize(
     ("given_values", "message"),
     [
-        ({"on": 1.5}, "on=1.5 and off=0.3"),
-        ({"on": 0.2}, "on=0.2 and off=0.3"),
-        ({"off": 0.0}, "off=0 are"),
-        ({"on": float("nan")}, "on=nan"),
+        ({"begin_score": 1.5}, "begin_score=1.5 and end_score=0.3"),
+        ({"begin_score": 0.2}, "begin_score=0.2 and end_score=0.3"),
+        ({"end_score": 0.0}, "end_score=0: an event"),
+        ({"begin_score": float("nan")}, "begin_score=nan"),
         ({"margin": -0.1}, "margin=-0.1"),
         ({"min_seconds": -1.0}, "min_seconds=-1"),
         ({"min_seconds": float("inf")}, "min_seconds=inf"),

@@ -80,6 +80,21 @@ def test_after_ctrl_c_there_is_what_was_written(tmp_path: Path) -> None:
         assert reader.num_frames == 3
 
 
+def test_ctrl_c_while_it_is_finished_leaves_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    sink = VideoSink(tmp_path / "a.mp4", 5.0, 30, 46)
+    for _ in range(60):
+        sink.write(picture(90))
+    monkeypatch.setattr(sink, "_encode", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        sink.close()
+    with video.open(tmp_path / "a.mp4") as reader:
+        assert 10 <= reader.num_frames < 60
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
 def test_without_a_picture_the_earlier_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("earlier")

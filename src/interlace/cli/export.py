@@ -75,9 +75,10 @@ def export(
     from interlace.allocator import keep_freed_memory
     from interlace.export.export import export as write
 
+    for name, number in {"threads": threads, "clips": clips, "rounds": rounds}.items():
+        if number is not None and number < 1:
+            raise ValueError(f"--{name} {number} must be at least 1")
     if threads is not None:
-        if threads < 1:
-            raise ValueError(f"--threads {threads} must be at least 1")
         torch.set_num_threads(threads)
     keep_freed_memory()
     compared, training = _clips(model, data, annotations, labels, calibration, int8=int8)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from interlace.cli.parser import parse
@@ -42,8 +43,8 @@ def stream(
     hop_seconds: float | None = None,
     smooth_seconds: float | None = None,
     smooth_last: int | None = None,
-    on: float = 0.5,
-    off: float = 0.3,
+    begin_score: float = 0.5,
+    end_score: float = 0.3,
     margin: float = 0.1,
     min_seconds: float = 0.5,
     ignore: list[str] | None = None,
@@ -76,8 +77,8 @@ def stream(
         smooth_seconds: Time over which predictions are smoothed; 0 is off. By default half a window for causal
             networks, a hop for others.
         smooth_last: Take the plain mean of so many predictions instead.
-        on: Score at which an event begins. (In a YAML file "on" and "off" stand in quotes.)
-        off: Score below which it ends.
+        begin_score: Score at which an event begins.
+        end_score: Score below which it ends.
         margin: An event also ends where another label scores higher by this.
         min_seconds: What is shorter is no event.
         ignore: Labels that are no events (background, nothing).
@@ -98,7 +99,7 @@ def stream(
     from interlace.streaming.steps import frame_steps
     from interlace.streaming.terminal import Terminal
 
-    thresholds = Thresholds(on=on, off=off, margin=margin, min_seconds=min_seconds)
+    thresholds = Thresholds(begin_score, end_score, margin, min_seconds)
     smoothing = _smoothing(smooth_seconds, smooth_last)
     _check(source, output, json, top_k=top_k, duration=duration, reconnect=reconnect)
     keep_freed_memory()
@@ -120,6 +121,7 @@ def stream(
                 max_wait_seconds=reconnect,
             )
         )
+        stack.enter_context(stopping(live.close))
         terminal.say(_headline(live, steps))
         tell: list[Callable[[Update], None]] = [terminal]
         if json is not None:
@@ -131,8 +133,7 @@ def stream(
         loop = stack.enter_context(
             StreamLoop(live, steps, smoothing=smoothing, events=finder, top_k=top_k, beside=pace == "real")
         )
-        with stopping(live.close):
-            failure = _follow(loop, tell, is_open, duration)
+        failure = _follow(loop, tell, is_open, duration)
         summary = loop.summary()
         if json is not None:
             lines.summary(summary)
@@ -154,11 +155,14 @@ def _follow(
     from interlace.data.video import VideoError
 
     failure = None
+    here_at = perf_counter()
     try:
         for update in loop.updates():
             for each in tell:
                 each(update)
-            if not is_open() or (duration is not None and update.time_seconds >= duration):
+            here_at = here_at if update.away else perf_counter()
+            seconds_away = perf_counter() - here_at if update.away else 0.0
+            if not is_open() or (duration is not None and update.time_seconds + seconds_away >= duration):
                 break
     except VideoError as error:
         failure = error
@@ -221,6 +225,8 @@ def _check(
             raise ValueError(f"--{option} {path} is a folder; name a file")
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise ValueError(f"--{option} {path} is the source itself; name another file")
+    if output is not None and json is not None and output.absolute() == Path(json).absolute():
+        raise ValueError(f"--output and --json are both {output}; name two files")
 
 
 def _text_file(name: str) -> TextIO:
@@ -270,6 +276,7 @@ def _last_words(summary: Summary, thresholds: Thresholds) -> str:
     label, score, seconds = summary.best
     best = f"the highest score was {score:.1%}, {label} at {seconds:.1f} s"
     rule = (
-        f"events begin at --on {thresholds.on:g} and last --min_seconds {thresholds.min_seconds:g} or longer"
+        f"events begin at --begin_score {thresholds.begin_score:g} "
+        f"and last --min_seconds {thresholds.min_seconds:g} or longer"
     )
     return f"{summary}: {best}; {rule}"

@@ -99,6 +99,11 @@ class Connection:
         self.damaged += sum(frame.is_corrupt for frame in frames)
         return frames
 
+    def seconds_of(self, frame: VideoFrame) -> float | None:
+        """Its time stamp. By the track's ticks: what the decoder had held back at the end comes without its own."""
+        ticks = self._stream.time_base
+        return None if frame.pts is None or ticks is None else float(frame.pts * ticks)
+
     def _end(self) -> None:
         """All frames are out, also those that the decoder had held back."""
         if self._broken is None:

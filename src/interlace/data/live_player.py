@@ -125,7 +125,7 @@ class Player:
         if self.stop.is_set():
             return
         index, self.decoded = self.decoded, self.decoded + 1
-        seconds, is_new = self._timeline.at(frame.time, time.monotonic())
+        seconds, is_new = self._timeline.at(connection.seconds_of(frame), time.monotonic())
         self._is_after_gap = self._is_after_gap or is_new
         if self.away is not None:
             self.away, self._wait_seconds = None, self._reconnect_seconds

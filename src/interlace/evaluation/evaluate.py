@@ -234,7 +234,10 @@ def _folder(path: Path, protocol: Protocol, num_segments: int | None) -> Path:
     Exports of one network differ in the ending only.
     """
     of_run = path.name in ("best.safetensors", "last.safetensors")
-    parts = [protocol.name, *([] if of_run else [path.name if is_exported(path) else path.stem])]
+    parts = [
+        protocol.name,
+        *([] if of_run else [path.name.replace(".", "-") if is_exported(path) else path.stem]),
+    ]
     parts += [] if num_segments is None else [f"{num_segments}segments"]
     return path.parent / f"evaluation-{'-'.join(parts)}"
 

@@ -17,6 +17,9 @@ def written_aside(output: Path) -> Iterator[Path]:
     the files that belong to it, then itself. After an error the older files are still there. Folders inside the hidden
     one are not kept. Folders that are missing above ``output`` are made.
 
+    Raises:
+        ValueError: nothing can be written beside ``output``.
+
     Example:
         >>> import pathlib, tempfile
         >>> from interlace.export.aside import written_aside
@@ -27,11 +30,15 @@ def written_aside(output: Path) -> Iterator[Path]:
         >>> sorted(path.name for path in output.parent.iterdir())
         ['model.bin', 'model.xml']
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
     folder = output.with_name(f".{output.name}.part")
     shutil.rmtree(folder, ignore_errors=True)  # what a killed process has left
     try:
-        folder.mkdir()
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ValueError(
+            f"{output} cannot be written there ({error.strerror}); name another folder"
+        ) from error
+    try:
         yield folder
         files = sorted(path for path in folder.iterdir() if path.is_file())
         for path in files:

@@ -30,9 +30,8 @@ from interlace.export.files import (
 from interlace.export.int8 import Accuracy, Inputs, compare_accuracy, judge_accuracy, quantize, score
 from interlace.export.latency import EAGER, measure_latency
 from interlace.export.network import Network
-from interlace.export.parity import BATCHES, RELATIVE_LIMIT, Parity, compare_answers, judge
+from interlace.export.parity import RELATIVE_LIMIT, Parity, compare_answers, in_batches, judge
 from interlace.export.report import ExportReport
-from interlace.export.telemetry import unobserved
 from interlace.export.wrappers import ClipGraph, StreamGraph
 from interlace.exported import ExportedModel, is_exported, load_model
 from interlace.exported.about import About
@@ -110,7 +109,7 @@ def export(
     graph = (StreamGraph if streaming else ClipGraph)(model, pixels=preprocessing == "inside")
     about = about_graph(graph, int(card.preprocessing["image_size"]))
 
-    with unobserved(), written_aside(output) as folder:
+    with written_aside(output) as folder:
         path, others = folder / output.name, folder / "compared"
         work = _Work(checkpoint, model, card, streaming, flow, frame_template, progress)
         clips = built_in_clips(folder, card, num_clips) if clips is None else clips
@@ -182,7 +181,7 @@ class _Work:
 
     def networks(self, files: Mapping[str, Path]) -> dict[str, Network]:
         """The network, its optimized copy, and the exported ones."""
-        self.progress("opening all of them")
+        self.progress("opening the networks to compare")
         fast = optimize(self.model, verify=False)
         dtype = str(fast.dtype).removeprefix("torch.")
         return {
@@ -255,10 +254,11 @@ def _check(
     """What can be known to be wrong before anything is loaded."""
     if is_exported(checkpoint):
         raise ValueError(f"{checkpoint} is exported already; give the checkpoint that it was made of")
-    if min(num_clips, rounds) < 1 or not max_drop >= 0:
-        raise ValueError(
-            f"num_clips={num_clips} and rounds={rounds} must be at least 1, max_drop={max_drop} at least 0"
-        )
+    for name, number in {"num_clips": num_clips, "rounds": rounds}.items():
+        if number < 1:
+            raise ValueError(f"{name}={number} must be at least 1")
+    if not max_drop >= 0:
+        raise ValueError(f"max_drop={max_drop} must be at least 0")
     if int8 and format != "openvino":
         raise ValueError(f"{output}: int8 is made of an OpenVINO graph; name a file that ends in .xml")
     if int8 and (clips is None or calibration is None):
@@ -266,7 +266,9 @@ def _check(
             "int8 needs real clips: training clips to calibrate by, and labelled ones to score before and after; "
             "name their folder as data"
         )
-    there = [path for path in final_files(output) if path.exists()]
+    there = [path for path in reversed(final_files(output)) if path.exists()]
+    if folders := [path for path in there if path.is_dir()]:
+        raise ValueError(f"{folders[0]} is a folder; give the name of a file that is to be written")
     if there and not overwrite:
         raise ValueError(f"{there[0]} exists; give another output, or allow it to be overwritten (overwrite)")
     if missing := missing_for(format, int8=int8):
@@ -276,7 +278,7 @@ def _check(
 def _described(real: RealClips, streaming: bool) -> str:
     """What the networks were compared on, in words."""
     frames = f" of {real.pixels.shape[1]} frames, step by step" if streaming else ""
-    sizes = " and ".join(str(size) for size in BATCHES)
+    sizes = " and ".join(str(size) for size in sorted({len(batch) for batch in in_batches(real.pixels)}))
     return f"{len(real)} clips{frames}, from {real.source}, in batches of {sizes}"
 
 

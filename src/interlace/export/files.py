@@ -9,7 +9,7 @@ from typing import Literal
 
 from interlace.checkpoints import ModelCard
 from interlace.export.onnx_file import write_onnx
-from interlace.export.openvino_file import save_openvino
+from interlace.export.openvino_file import read_onnx, save_openvino
 from interlace.export.quiet import ExportError, missing_extra
 from interlace.export.torch_file import write_torch_export
 from interlace.export.wrappers import ClipGraph, Graph, StreamGraph
@@ -103,16 +103,16 @@ def write_files(
     places = {name: others / f"graph{suffix}" for name, suffix in SUFFIXES.items()} | {format: path}
     files: dict[str, Path] = {}
     if format == "torch-export":
-        progress(f"tracing and writing {path.name}")
+        progress(f"tracing and writing {format}")
         files[RUNTIMES[format]] = write_torch_export(graph, example, path, metadata=metadata)
     if missing_for("onnx") is None or format == "openvino":
-        progress("tracing and writing " + (path.name if format == "onnx" else "ONNX"))
-        files[RUNTIMES["onnx"]] = write_onnx(graph, example, places["onnx"], metadata=metadata)
+        progress("tracing and writing onnx")
+        source = write_onnx(graph, example, places["onnx"], metadata=metadata)
+        if missing_for("onnx") is None:
+            files[RUNTIMES["onnx"]] = source
         if missing_for("openvino") is None:
-            import openvino
-
-            progress("writing " + (path.name if format == "openvino" else "OpenVINO"))
-            converted = openvino.Core().read_model(places["onnx"])
+            progress("writing openvino")
+            converted = read_onnx(source)
             files[RUNTIMES["openvino"]] = save_openvino(converted, places["openvino"], metadata=metadata)
     return files
 

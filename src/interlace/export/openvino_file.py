@@ -13,6 +13,7 @@ from torch import Tensor
 from interlace.export.onnx_file import to_onnx
 from interlace.export.quiet import missing_extra, quietly
 from interlace.export.wrappers import Graph
+from interlace.telemetry import unobserved
 
 
 def write_openvino(
@@ -53,7 +54,7 @@ def to_openvino(graph: Graph, example: tuple[Tensor, ...], *, optimize: bool = T
     Raises:
         ExportError: as :func:`write_openvino`.
     """
-    openvino = _openvino()
+    _openvino()
     program = to_onnx(graph, example, optimize=optimize)
     with (
         quietly(f"convert {graph.network.builder} to OpenVINO"),
@@ -61,7 +62,16 @@ def to_openvino(graph: Graph, example: tuple[Tensor, ...], *, optimize: bool = T
     ):
         file = Path(folder) / "graph.onnx"
         program.save(file)
-        return openvino.convert_model(file)
+        return read_onnx(file)
+
+
+def read_onnx(path: Path) -> Any:
+    """An ONNX file as an ``openvino.Model``. Unlike ``convert_model`` this reports nothing to OpenVINO's maker.
+
+    Raises:
+        ExportError: openvino is not installed.
+    """
+    return _openvino().Core().read_model(path)
 
 
 def save_openvino(model: Any, path: str | Path, *, metadata: Mapping[str, str]) -> Path:
@@ -100,7 +110,8 @@ def _checked(path: str | Path) -> Path:
 
 def _openvino() -> Any:
     try:
-        import openvino
+        with unobserved():
+            import openvino
     except ImportError as error:
         raise missing_extra(error) from error
     return openvino

@@ -15,9 +15,9 @@ from interlace.temporal.stream import State
 BATCHES = (1, 3)
 """Clips in a batch, in turn: an export that was fixed to the batch of its example does not pass."""
 
-# Reordered float32 arithmetic moves logits by 1e-6 of their size, a wrong border or a missing frame by far more than
-# this; an interpreter that computes in bfloat16 without being asked lies above it as well.
-RELATIVE_LIMIT = 1e-3
+# Reordered float32 arithmetic moves logits by 1e-6 of their size. One wrong group in one block of a trained TIN moved
+# them by 2e-4 at least, in its last blocks; a wrong border, a missing frame or bfloat16 by far more.
+RELATIVE_LIMIT = 1e-4
 
 
 class ParityError(ValueError):
@@ -32,7 +32,8 @@ class ClipParity:
     max_difference: float
     """Largest difference of two logits."""
     relative_difference: float
-    """That of each answer over its largest logit; the largest of the answers."""
+    """That of each answer over its largest logit or, where all of it is small, over that of an ordinary answer; the
+    largest of the answers."""
     top1: float
     """Share of the answers with the same best class."""
 
@@ -96,8 +97,10 @@ def compare_answers(
         )
     wanted, got = wanted.double(), got.double()
     difference = (got - wanted).abs().amax(-1)
-    largest = wanted.abs().amax(-1).clamp_min(torch.finfo(torch.float32).tiny)  # 0 of 0 is no difference
-    relative = difference / largest
+    largest = wanted.abs().amax(-1)
+    # All logits of a clip may be next to 0, of one class or of two: rounding does not shrink with them.
+    size = largest.clamp_min(largest.median()).clamp_min(torch.finfo(torch.float32).tiny)  # 0 of 0 is none
+    relative = difference / size
     same = (got.argmax(-1) == wanted.argmax(-1)).double()
     return Parity(
         clips=tuple(

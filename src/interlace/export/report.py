@@ -9,6 +9,7 @@ from typing import Any
 
 from interlace.export.int8 import Accuracy
 from interlace.export.parity import RELATIVE_LIMIT, Parity
+from interlace.exported.beside import beside
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class ExportReport:
         lines = [
             f"exported: {self.output} ({self.format}, {self.megabytes:.1f} MB), {self.model} of {self.checkpoint}",
             f"takes:    {self.takes}",
+            f"beside:   {beside(self.output)} (labels, preprocessing, parity)",
             f"compared: {self.clips}",
             f"machine:  {facts}",
             "",
@@ -65,7 +67,7 @@ class ExportReport:
             marked = f"{name} *" if name == self.exported else name
             lines.append(_row(marked, (*_parity_cells(self.parity.get(name)), *times)))
         lines += [
-            "* this file; difference: the largest of two logits, relative: over the largest logit of that answer",
+            "* this file; difference: the largest of two logits, relative: over its largest logit",
             "ratio: to the time of eager in the same round, the median of all rounds",
             "",
             f"parity:   {self._verdict()}",

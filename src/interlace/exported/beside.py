@@ -71,17 +71,15 @@ def describe(about: About, card: ModelCard) -> dict[str, Any]:
         }
         if about.kind == "stream"
         else None,
-        "frames": {
-            **card.sampling,
-            "segment": "the frame in the middle of each of num_segments equal parts of the video",
-            "window_seconds": card.window_seconds,
-        },
+        "frames": _frames(about, card),
         "preprocessing": {
             "color": preprocessing.get("color", "rgb"),
             "modality": preprocessing.get("modality", "rgb"),
             "resize_short_side": resized_short_side(size),
+            "resized_long_side": "resize_short_side * long side / short side, rounded down",
             "interpolation": "bilinear, antialiased",
             "center_crop": size,
+            "rows_above_and_columns_left_of_the_crop": "(side - center_crop) / 2, a half rounded to the even number",
             "layout": "frames by channels by rows by columns" if frames else "channels by rows by columns",
             "inside_the_graph": about.pixels,
             "formula": "(pixel / 255 - mean) / std, by channel",
@@ -91,5 +89,19 @@ def describe(about: About, card: ModelCard) -> dict[str, Any]:
         "probabilities": "sigmoid of each logit" if card.multi_label else "softmax over the logits",
         "labels": list(card.labels),
         "about": asdict(about),
-        "card": asdict(card),
+        "card": {**asdict(card), "training": _told(card.training)},
     }
+
+
+def _frames(about: About, card: ModelCard) -> dict[str, Any]:
+    """Which frames of a video the graph takes."""
+    if about.kind == "clip":
+        segment = "the frame in the middle of each of num_segments equal parts of the video"
+        return {**card.sampling, "segment": segment, "window_seconds": card.window_seconds}
+    rate = None if card.window_seconds is None else round(card.num_segments / card.window_seconds, 3)
+    return {"per_second": rate, "order": "about so many frames a second, as in training; each goes in once"}
+
+
+def _told(training: dict[str, Any]) -> dict[str, Any]:
+    """Without a line for each training clip, and without folders of the machine that trained."""
+    return {key: value for key, value in training.items() if key not in ("clips", "data", "split")}

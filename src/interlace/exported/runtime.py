@@ -11,6 +11,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from interlace.telemetry import unobserved
+
 Shapes = dict[str, tuple[int | None, ...]]
 """Sizes by input name; None where the graph takes any."""
 
@@ -31,7 +33,7 @@ class Runtime(Protocol):
 
 
 def import_runtime(name: str, path: Path) -> ModuleType:
-    """Onnxruntime or openvino, which only the files that need them load.
+    """Onnxruntime or openvino, which only the files that need them load; their makers are not told.
 
     Raises:
         ValueError: it is not installed.
@@ -43,7 +45,8 @@ def import_runtime(name: str, path: Path) -> ModuleType:
         'onnxruntime'
     """
     try:
-        return importlib.import_module(name)
+        with unobserved():
+            return importlib.import_module(name)
     except ImportError as error:
         raise ValueError(
             f'{path}: {name} is needed to run it, and it is not here ({error}); pip install "interlace[export]"'

@@ -21,7 +21,7 @@ from interlace.data.transforms import Preprocess
 from interlace.data.video import VideoReader
 from interlace.data.views import Crops, spatial_views
 from interlace.devices import choose_device
-from interlace.exported import ExportedModel, load_model, refuse_to_optimize
+from interlace.exported import ExportedModel, is_exported, load_model, refuse_to_optimize
 from interlace.inference.timeline import DEFAULT_WINDOW_SECONDS, decode_forward, window_indices, windows
 from interlace.modality import Modality, snippet_length
 from interlace.models.model import VideoModel
@@ -285,8 +285,9 @@ def load(
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name the checkpoint in it, e.g. {path / 'best.safetensors'}")
     if not path.is_file():
+        writer = "export` writes one" if is_exported(path) else "train` leaves best.safetensors in its output"
         raise ValueError(
-            f"{path}: no such checkpoint; `interlace train` leaves best.safetensors in its output"
+            f"{path}: no such {'file' if is_exported(path) else 'checkpoint'}; `interlace {writer}"
         )
     if optimize:
         refuse_to_optimize(path)

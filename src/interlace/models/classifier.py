@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -119,7 +120,7 @@ class VideoClassifier(VideoModel):
         if min(height, width) < 1:
             raise ValueError(f"image_size={image_size} must be at least 1")
         frame = weight.new_zeros(1, self.in_chans, height, width)
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(self.backbone):
             _, grown = self.go_on(frame.unsqueeze(1), tuple(memory[:1] for memory in state))
         return tuple(memory.new_zeros(batch, *memory.shape[1:]) for memory in grown)
 
@@ -153,7 +154,7 @@ class VideoClassifier(VideoModel):
     def go_on(self, clip: Float[Tensor, "B T C H W"], state: State) -> tuple[Float[Tensor, "B T D"], State]:
         """The pooled features of the frames that follow those of the state, and the state after them."""
         modules = list(self._causal_modules().values())
-        self.check_channels(clip)
+        self.check_frames(clip)
         with passing(modules, clip.shape[0], state) as passages:
             features = self.backbone(clip_to_frames(clip))
         after = tuple(memory for passage in passages for memory in passage.state)
@@ -172,6 +173,29 @@ class VideoClassifier(VideoModel):
         """The linear classifier; none where relations follow it, which were published without a rate of their own."""
         has_relations = any(True for _ in self.consensus.parameters())
         return [] if has_relations else [self.head]
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Within the block the network is in evaluation mode: no batch norm learns from what it sees.
+
+    Example:
+        >>> from torch import nn
+        >>> from interlace.models.classifier import evaluating
+        >>> network = nn.Sequential(nn.BatchNorm1d(3), nn.ReLU().eval())
+        >>> with evaluating(network):
+        ...     network[0].training
+        False
+        >>> [module.training for module in network]
+        [True, False]
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, is_training in modes:
+            module.training = is_training
 
 
 def linear_head(num_features: int, num_outputs: int) -> nn.Linear:

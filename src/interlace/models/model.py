@@ -113,21 +113,30 @@ class VideoModel(nn.Module):
 
     def check_clip(self, clip: Float[Tensor, "B T C H W"]) -> None:
         """ValueError if these are no clips, or have other frames or channels than the network was built for."""
+        self._check_kind(clip)
+        if clip.shape[1] != self.num_segments:
+            raise ValueError(
+                f"the clip has {clip.shape[1]} frames, the network num_segments={self.num_segments}; "
+                f"interlace.models.with_num_segments(model, {clip.shape[1]}) gives one for such clips"
+            )
+        self._check_channels(clip)
+
+    def check_frames(self, clip: Float[Tensor, "B T C H W"]) -> None:
+        """The same for frames of a stream, of which any number may come at once."""
+        self._check_kind(clip)
+        if clip.shape[1] == 0:
+            raise ValueError("the clip holds no frame")
+        self._check_channels(clip)
+
+    def _check_kind(self, clip: Tensor) -> None:
         if clip.ndim != 5 or not clip.is_floating_point():
             raise ValueError(
                 f"clips are (B, T, C, H, W), normalised floating point numbers; got {tuple(clip.shape)} of {clip.dtype}"
             )
         if clip.shape[0] == 0:
             raise ValueError("the batch holds no clip")
-        if clip.shape[1] != self.num_segments:
-            raise ValueError(
-                f"the clip has {clip.shape[1]} frames, the network num_segments={self.num_segments}; "
-                f"interlace.models.with_num_segments(model, {clip.shape[1]}) gives one for such clips"
-            )
-        self.check_channels(clip)
 
-    def check_channels(self, clip: Float[Tensor, "B T C H W"]) -> None:
-        """ValueError if the frames have other channels than the network was built for."""
+    def _check_channels(self, clip: Tensor) -> None:
         if clip.shape[2] != self.in_chans:
             raise ValueError(
                 f"the frames have {clip.shape[2]} channels, the network in_chans={self.in_chans} ({self.modality})"

@@ -16,6 +16,7 @@ from interlace.ops._library import (
     ROWS_DTYPES,
     THREADS,
     Call,
+    CausalNets,
     Conv,
     Nets,
     NetsBack,
@@ -230,6 +231,31 @@ def nets(
     if LIBRARY.interlace_nets(byref(call), DTYPES[x.dtype], THREADS):
         raise RuntimeError(_NO_HALF.format(x.dtype))
     return offset, weight, z
+
+
+def causal_nets(
+    x: Tensor, before: Tensor, parameters: list[Tensor], offset_range: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `ops.causal_nets` returns, for one frame of each stream."""
+    conv, _, last, *_ = parameters
+    (B, _, _, H, W), (hidden, F, window), G = x.shape, conv.shape, last.shape[0]
+    x, before = dense_frames(x), before.contiguous()
+    parameters = [parameter.contiguous() for parameter in parameters]
+    z, after = before.new_empty((B, F)), torch.empty_like(before)
+    offset, weight = before.new_empty((B, G)), before.new_empty((B, 1, G))
+    pool = Nets(_operand(x))
+    pool.z, pool.B, pool.T, pool.F, pool.P = z.data_ptr(), B, 1, F, H * W
+    pool.channels_last = int(not is_contiguous(x))
+    call = CausalNets(
+        pool,
+        *(tensor.data_ptr() for tensor in (before, *parameters, after, offset, weight)),
+        *(window, hidden, G),
+        offset_range,
+    )
+    assert LIBRARY is not None
+    if LIBRARY.interlace_causal_nets(byref(call), DTYPES[x.dtype], THREADS):
+        raise RuntimeError(_NO_HALF.format(x.dtype))
+    return offset, weight, after
 
 
 def nets_backward(

@@ -80,6 +80,19 @@ class NetsBack(ctypes.Structure):
     ]
 
 
+class CausalNets(ctypes.Structure):
+    """`CausalNets` in cpu/causal_nets.h."""
+
+    _fields_ = [
+        ("pool", Nets),
+        ("before", c_void_p),
+        *((f"parameter_{i}", c_void_p) for i in range(6)),
+        *((name, c_void_p) for name in ("after", "offset", "weight")),
+        *((name, c_int64) for name in ("window", "hidden", "G")),
+        ("offset_range", c_float),
+    ]
+
+
 def _load() -> ctypes.CDLL | None:
     """The library beside this file; None if it was not built, is switched off, or torch has no parallel_for."""
     if os.environ.get("INTERLACE_PLAIN") == "1":
@@ -92,6 +105,7 @@ def _load() -> ctypes.CDLL | None:
     library = ctypes.CDLL(str(file))
     library.interlace_run.argtypes = [POINTER(Call), c_int32, c_void_p]
     library.interlace_nets.argtypes = [POINTER(Nets), c_int32, c_void_p]
+    library.interlace_causal_nets.argtypes = [POINTER(CausalNets), c_int32, c_void_p]
     library.interlace_nets_back.argtypes = [POINTER(NetsBack)]
     library.interlace_conv1x1.argtypes = [POINTER(Conv), c_void_p]
     library.interlace_conv_rows.argtypes = [POINTER(RowsConv), c_int32, c_void_p]

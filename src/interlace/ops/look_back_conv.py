@@ -31,9 +31,11 @@ class LookBack(NamedTuple):
 
 
 def can_look_back(frames: Float[Tensor, "B C H W"]) -> bool:
-    """Whether there is a kernel that reads the past for these frames; no gradient flows through it."""
+    """Whether there is a kernel that reads the past for these frames; no gradient and no tracer looks through it."""
     return (
         _cpu.supports(frames)
+        and type(frames) is Tensor  # a fake one has no memory to read
+        and not torch.jit.is_tracing()
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")

@@ -112,7 +112,8 @@ class OptimizedModel(nn.Module):
     def _go_on(self, clip: Tensor, state: State) -> tuple[Tensor, State]:
         """The backbone in its dtype, the classifier in float32."""
         if not self.streams:
-            self.model.init_state(clip.shape[0])  # says why not
+            self.model.state_names()  # says why not
+        self.model.check_frames(clip)
         network = cast(VideoClassifier, self.model)
         with torch.autocast(clip.device.type, enabled=False), self._freezing():
             features, state = network.go_on(self._in_channels_last(clip), state)

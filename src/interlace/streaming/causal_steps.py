@@ -33,8 +33,9 @@ class CausalSteps(FrameSteps):
         window_seconds: float | None = None,
     ) -> None:
         window = positive("window_seconds", window_seconds, recognizer.window_seconds)
-        trained = recognizer.model.num_segments / window
-        super().__init__(recognizer, window, positive("fps", frame_rate, trained))
+        # A network that was loaded for more frames has still learned from as many as it was trained with.
+        trained_with = recognizer.card.training.get("num_segments", recognizer.model.num_segments)
+        super().__init__(recognizer, window, positive("fps", frame_rate, trained_with / window))
         # In clip mode the logits of all frames are averaged: those of a mean age of half a window.
         self.smooth_seconds = self.window_seconds / 2
         self._state = recognizer.model.init_state(1, self._image_size)

@@ -54,17 +54,17 @@ class Thresholds:
     """When an event begins and ends.
 
     Raises:
-        ValueError: not 0 < off <= on <= 1; a negative margin or length.
+        ValueError: not 0 < end_score <= begin_score <= 1; a negative margin or length.
 
     Example:
         >>> from interlace.streaming.events import Thresholds
-        >>> Thresholds(on=0.6)
-        Thresholds(on=0.6, off=0.3, margin=0.1, min_seconds=0.5)
+        >>> Thresholds(begin_score=0.6)
+        Thresholds(begin_score=0.6, end_score=0.3, margin=0.1, min_seconds=0.5)
     """
 
-    on: float = 0.5
+    begin_score: float = 0.5
     """It begins when its label's smoothed score reaches this,"""
-    off: float = 0.3
+    end_score: float = 0.3
     """ends when the score falls below this,"""
     margin: float = 0.1
     """or another label's score is higher by this;"""
@@ -72,10 +72,10 @@ class Thresholds:
     """and is no event before it has lasted so long."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.off <= self.on <= 1:
+        if not 0 < self.end_score <= self.begin_score <= 1:
             raise ValueError(
-                f"on={self.on:g} and off={self.off:g} are scores with 0 < off <= on <= 1: an event begins at `on` "
-                "and ends below `off`"
+                f"begin_score={self.begin_score:g} and end_score={self.end_score:g}: an event begins at the one and "
+                "ends below the other, so 0 < end_score <= begin_score <= 1"
             )
         if not 0 <= self.margin < float("inf"):
             raise ValueError(f"margin={self.margin:g} is a difference of scores, 0 or more")
@@ -87,7 +87,7 @@ class Thresholds:
 class EventFinder:
     """Smoothed probabilities to events, by hysteresis: one threshold to begin, a lower one to end.
 
-        score  .1 .4 .6 .4 .6 .2 .1        on 0.5, off 0.3:  ....|--------|...
+        score  .1 .4 .6 .4 .6 .2 .1        begins at 0.5, ends below 0.3:  ....|--------|...
 
     One event goes on at a time; where several labels are possible at once (``multi_label``), one of each, and other
     labels' scores are no matter. Labels in ``ignore`` (background) are never events, but end others.
@@ -145,11 +145,11 @@ class EventFinder:
 
     def _is_over(self, label: int, scores: Sequence[float], best: int) -> bool:
         is_beaten = not self.multi_label and scores[best] > scores[label] + self.thresholds.margin
-        return scores[label] < self.thresholds.off or is_beaten
+        return scores[label] < self.thresholds.end_score or is_beaten
 
     def _begin(self, label: int, score: float, time_seconds: float) -> None:
         is_free = label not in self._running if self.multi_label else not self._running
-        if is_free and score >= self.thresholds.on and self.labels[label] not in self.ignore:
+        if is_free and score >= self.thresholds.begin_score and self.labels[label] not in self.ignore:
             event = Event(self.labels[label], time_seconds, None, score, score)
             self._running[label] = _Running(event)
 

@@ -144,8 +144,12 @@ class VideoSink:
         try:
             self._encode(None)
             self._container.close()
-        except BaseException:
+        except Exception:
             self._throw_away()
+            raise
+        except BaseException:  # Ctrl-C once more: without the last frames it still is a whole video
+            self._container.close()
+            self._file.close()
             raise
         self._file.close()
 

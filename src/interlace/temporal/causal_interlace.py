@@ -10,11 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from interlace.layout import clip_to_frames, frames_to_clip
+from interlace.ops.causal_nets import causal_nets, has_causal_nets
 from interlace.ops.look_back import latest, look_back
 from interlace.ops.look_back_conv import LookBack
-from interlace.temporal.displacement import fold_of
+from interlace.temporal.displacement import fold_of, has_hooks
 from interlace.temporal.interlace import without_autocast
-from interlace.temporal.stream import Passage, State, put_before
+from interlace.temporal.stream import Passage, State, fitting, put_before
 
 
 class CausalOffsetNet(nn.Module):
@@ -143,7 +144,7 @@ class CausalInterlace(nn.Module):
         """The frames after those that the state remembers, and the state after them."""
         *past, before = state
         u = clip[:, :, : self.fold]
-        past = [frame.expand(-1, -1, *u.shape[-2:]) for frame in past]
+        past = [fitting(frame, u) for frame in past]
         offset, weight, descriptors = self._offset_and_weight(u, before)
         moved = look_back(u, past, offset, weight)  # equation 4
         return put_before(moved, clip[:, :, self.fold :]), (*latest(u, past), descriptors)
@@ -152,9 +153,14 @@ class CausalInterlace(nn.Module):
         """The same of one frame, where a convolution reads the past by itself."""
         *past, before = state
         u = clip[:, :, : self.fold]
-        past = [frame.expand(-1, -1, *u.shape[-2:]) for frame in past]
-        offset, weight, descriptors = self._offset_and_weight(u, before)
-        seen = LookBack(clip, tuple(past), offset.squeeze(1), weight, self.fold)
+        past = [fitting(frame, u) for frame in past]
+        parameters = self._parameters_of_nets()
+        if has_causal_nets(u, before, parameters):
+            offset, weight, descriptors = causal_nets(clip, before, parameters, self.offset_net.offset_range)
+        else:
+            offset, weight, descriptors = self._offset_and_weight(u, before)
+            offset = offset.squeeze(1)
+        seen = LookBack(clip, tuple(past), offset, weight, self.fold)
         return seen, (*latest(u, past), descriptors)
 
     def _offset_and_weight(self, u: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -165,9 +171,20 @@ class CausalInterlace(nn.Module):
             offset, weight = self.offset_net(windows), self.weight_net(windows)  # equations 2 and 3
         return offset, weight, z[:, z.shape[1] - before.shape[1] :]
 
+    def _parameters_of_nets(self) -> list[Tensor]:
+        """Weight and bias of each layer; nothing if the nets are others or someone looks at them."""
+        if type(self.offset_net) is not CausalOffsetNet or type(self.weight_net) is not CausalWeightNet:
+            return []
+        layers = (self.offset_net.conv, self.offset_net.last, self.weight_net.conv)
+        if any(type(layer) is not nn.Conv1d or layer.bias is None for layer in layers):
+            return []
+        if any(has_hooks(module) for module in (self.offset_net, self.weight_net, *layers)):
+            return []
+        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]  # type: ignore[misc]
+
     def init_state(self, batch: int, dtype: torch.dtype, device: torch.device) -> State:
         """Zeros: nothing was before the first frame."""
-        past = [torch.zeros(batch, self.fold, 1, 1, dtype=dtype, device=device)] * self.reach
+        past = [torch.zeros(batch, self.fold, 1, 1, dtype=dtype, device=device) for _ in range(self.reach)]
         of_nets = self.offset_net.conv.weight.dtype
         return *past, torch.zeros(batch, self.window - 1, self.fold, dtype=of_nets, device=device)
 

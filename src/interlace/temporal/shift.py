@@ -14,7 +14,7 @@ from interlace.ops.look_back import delayed, latest
 from interlace.ops.look_back_conv import LookBack
 from interlace.ops.shift import whole_frames
 from interlace.temporal.displacement import Displacement
-from interlace.temporal.stream import Passage, State, put_before
+from interlace.temporal.stream import Passage, State, fitting, put_before
 
 
 class TemporalShift(nn.Module):
@@ -83,14 +83,16 @@ class TemporalShift(nn.Module):
         """Causal: the frames after those that the state remembers, and the state after them."""
         fold = self.channels // self.fold_div
         u = clip[:, :, :fold]
-        past = [frame.expand(-1, -1, *u.shape[-2:]) for frame in state]
+        past = [fitting(frame, u) for frame in state]
         return put_before(delayed(u, past, 1), clip[:, :, fold:]), latest(u, past)
 
     def look_back(self, clip: Float[Tensor, "B 1 C H W"], state: State) -> tuple[LookBack, State]:
         """Causal: the fold of one frame is that of the last one."""
         fold = self.channels // self.fold_div
+        u = clip[:, :, :fold]
+        past = tuple(fitting(frame, u) for frame in state)
         back = clip.new_ones(clip.shape[0], 1, dtype=torch.float32)
-        return LookBack(clip, state, back, back.unsqueeze(1), fold), (clip[:, 0, :fold].clone(),)
+        return LookBack(clip, past, back, back.unsqueeze(1), fold), latest(u, past)
 
     def init_state(self, batch: int, dtype: torch.dtype, device: torch.device) -> State:
         """Causal: zeros, as nothing was before the first frame."""

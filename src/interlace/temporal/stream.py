@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol, cast, runtime_checkable
+from threading import get_ident
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -44,22 +45,40 @@ class Causal(Protocol):
         ...
 
 
+_TWO_THREADS = (
+    "two threads use the same network at once, while frames of a stream go through it; give each a copy of its own "
+    "(copy.deepcopy(model)), or step their streams as one batch"
+)
+
+
 class Passage:
-    """One module's memory while the frames of a stream pass it."""
+    """One module's memory while the frames of a stream pass it, for the thread that they are stepped in."""
 
     def __init__(self, batch: int | torch.SymInt, state: State) -> None:
         self.batch = batch
         self.state = state
+        # The compiler does not know threads.
+        self._thread = None if torch.compiler.is_compiling() else get_ident()
 
     def __call__(self, module: Causal, frames: Float[Tensor, "BT C H W"]) -> Float[Tensor, "BT C H W"]:
         """Frames in, frames out; the state is afterwards that of the last frame."""
+        self.check_thread()
         clip, self.state = module.go_on(frames.unflatten(0, (self.batch, -1)), self.state)
         return clip_to_frames(clip)
 
     def look_back(self, module: Causal, frame: Float[Tensor, "B C H W"]) -> LookBack:
         """What a convolution has to read; the state is afterwards that of this frame."""
+        self.check_thread()
         seen, self.state = module.look_back(frame.unsqueeze(1), self.state)
         return seen
+
+    def check_thread(self) -> None:
+        """RuntimeError in any other thread than that of the stream."""
+        if not torch.compiler.is_compiling() and self._thread != get_ident():
+            raise RuntimeError(_TWO_THREADS)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        """No stream passes a copy of the network."""
 
 
 def looks_back(module: nn.Module, frames: Float[Tensor, "BT C H W"]) -> bool:
@@ -79,6 +98,7 @@ def passing(modules: Sequence[Causal], batch: int | torch.SymInt, state: State) 
 
     Raises:
         ValueError: the state has other tensors than the modules remember.
+        RuntimeError: frames pass the modules in another thread.
 
     Example:
         >>> import torch
@@ -100,13 +120,41 @@ def passing(modules: Sequence[Causal], batch: int | torch.SymInt, state: State) 
         )
     remaining = iter(state)
     passages = [Passage(batch, tuple(next(remaining) for _ in range(count))) for count in counts]
-    for module, passage in zip(modules, passages, strict=True):
-        module.passage = passage
+    entered = list(zip(modules, passages, strict=True))
     try:
+        for module, passage in entered:
+            if module.passage is not None:
+                module.passage.check_thread()
+            module.passage = passage
         yield passages
+        if any(module.passage is not passage for module, passage in entered):
+            raise RuntimeError(_TWO_THREADS)
     finally:
-        for module in modules:
-            module.passage = None
+        for module, passage in entered:
+            if module.passage is passage:
+                module.passage = None
+
+
+def fitting(memory: Float[Tensor, "B F h w"], u: Float[Tensor, "B T F H W"]) -> Float[Tensor, "B F H W"]:
+    """A map that is remembered, in the size of the frames that come now: that of the start has one pixel.
+
+    Raises:
+        ValueError: it is of frames of another size, or of another network.
+
+    Example:
+        >>> import torch
+        >>> from interlace.temporal.stream import fitting
+        >>> fitting(torch.zeros(2, 8, 1, 1), torch.zeros(2, 1, 8, 5, 7)).shape
+        torch.Size([2, 8, 5, 7])
+    """
+    if memory.shape[1:] == u.shape[2:]:
+        return memory
+    if memory.shape[1:] != (u.shape[2], 1, 1):
+        raise ValueError(
+            f"the state remembers maps of (C, H, W) = {tuple(memory.shape[1:])}, and these frames give "
+            f"{tuple(u.shape[2:])}: all frames of a stream have one size; begin the next one with init_state"
+        )
+    return memory.expand(-1, -1, *u.shape[-2:]).contiguous()
 
 
 def put_before(

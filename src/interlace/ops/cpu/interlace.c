@@ -168,4 +168,5 @@ int interlace_run(Call *call, int32_t dtype, ParallelFor parallel_for)
 }
 
 #include "nets.h"
+#include "causal_nets.h"
 #include "conv_rows.h"

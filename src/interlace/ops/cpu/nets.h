@@ -55,20 +55,27 @@ static void transpose_taps(const Nets *v, float *taps)
     }
 }
 
-int interlace_nets(Nets *nets, int32_t dtype, ParallelFor parallel_for)
+/* What takes the means of an element type; NULL where the compiler knew it not. */
+static Tasks means_of(int32_t dtype)
 {
     Tasks means[] = {means_float32, means_bfloat16, HALF(means_float16)};
 #ifdef HAS_FAST_BFLOAT16
     if (has_fast_bfloat16()) means[1] = means_fast_bfloat16;
 #endif
+    return means[dtype];
+}
+
+int interlace_nets(Nets *nets, int32_t dtype, ParallelFor parallel_for)
+{
+    const Tasks means = means_of(dtype);
     const int64_t taps = 3 * nets->F, rows = nets->groups + 1;
     float *scratch = malloc((rows * taps + 2 * nets->T) * sizeof(float));
-    if (!means[dtype] || !scratch) {
+    if (!means || !scratch) {
         free(scratch);
         return 1;
     }
     transpose_taps(nets, scratch);
-    parallel_for(0, nets->B * nets->T, 1, means[dtype], nets);
+    parallel_for(0, nets->B * nets->T, 1, means, nets);
     for (int64_t b = 0; b < nets->B; b++) nets_of_sample(nets, b, scratch, scratch + rows * taps);
     free(scratch);
     return 0;

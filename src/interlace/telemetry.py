@@ -1,4 +1,4 @@
-"""OpenVINO and NNCF report each use to their maker unless they run in continuous integration."""
+"""OpenVINO and NNCF report to their maker that they are loaded and used, unless they run in continuous integration."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def unobserved() -> Iterator[None]:
-    """Nobody who exports was asked: as long as this lasts, libraries are told that they run in such a place.
+    """Nobody who opens or exports a file was asked: within the block, libraries are told that they run in such a place.
 
-    It is to enclose their first use, which decides for the whole process.
+    It is to enclose their first import, where they settle it for the whole process, and no more than that: processes
+    that start meanwhile are told the same.
 
     Example:
         >>> import os
-        >>> from interlace.export.telemetry import unobserved
+        >>> from interlace.telemetry import unobserved
         >>> with unobserved():
         ...     os.environ["CI"]
         'true'
