@@ -69,7 +69,17 @@ BELOW: dict[str, set[str]] = {
     },
     "streaming": {"inference", "data", "files"},
     "export": {
-        *("models", "temporal", "ops", "optimization", "exported", "inference", "evaluation", "benchmark", "data"),
+        *(
+            "models",
+            "temporal",
+            "ops",
+            "optimization",
+            "exported",
+            "inference",
+            "evaluation",
+            "benchmark",
+            "data",
+        ),
         *("checkpoints", "devices", "files", "provenance", "types", "layout", "modality", "telemetry"),
     },
 }

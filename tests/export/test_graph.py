@@ -69,7 +69,7 @@ def test_every_network_exports_and_computes_the_same(network: VideoModel) -> Non
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("method", TWICE)
+@pytest.mark.parametrize("method", TWICE[:-1])  # eco_enlite has 23 frames a clip, and is taken above
 def test_two_networks_compute_the_same(method: str, small_network: Callable[..., VideoModel]) -> None:
     model = small_network(f"{method}_resnet18", **ARGUMENTS.get(method, {}))
     graph = ClipGraph(model)

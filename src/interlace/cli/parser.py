@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,11 +21,14 @@ set_parsing_settings(docstring_parse_attribute_docstrings=True)
 class Parser(ArgumentParser):
     """Adds to jsonargparse a short error with the nearest name, where it would print the whole usage."""
 
+    given: Sequence[str] = ()
+    """The words of the command line."""
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one error and leave with status 2."""
         unknown = re.search(r"unrecognized arguments: -*([\w.-]+)", message)
         unknown = unknown or re.search(r"[Oo]ption '([\w.]+)'", message)
-        hint = nearest(unknown.group(1).replace("-", "_"), self.option_names()) if unknown else ""
+        hint = self._nearest(unknown.group(1).replace("-", "_")) if unknown else ""
         hint = hint or self._swallowed(message)
         message = wrong_value(message, self._actions) or message
         complain(f"{message}{hint}\n  `{self.prog} --help` lists what it takes")
@@ -37,12 +40,18 @@ class Parser(ArgumentParser):
         several = [
             action.option_strings[0]
             for action in self._actions
-            if action.option_strings and action.nargs == "+"
+            if action.nargs == "+" and set(action.option_strings) & {*self.given}
         ]
         if not (missing and several):
             return ""
         options = " and ".join(several)
         return f"; {options} takes all words behind it, so {missing.group(1)} comes before it"
+
+    def _nearest(self, unknown: str) -> str:
+        """The full name of a nested option whose last part was typed, else the nearest name."""
+        names = self.option_names()
+        nested = [name for name in names if name.endswith(f".{unknown}")]
+        return f"; did you mean {nested[0]!r}?" if nested else nearest(unknown, names)
 
     def option_names(self) -> list[str]:
         """The long options without their dashes, with the last part of nested ones (`momentum` of `optim.momentum`)."""
@@ -77,6 +86,7 @@ def parse(verb: str, function: Callable[..., int], arguments: list[str]) -> dict
     for parameter in own:
         _add_argument(parser, function, parameter)
     arguments = with_underscores(protect_file_names(arguments), parser)
+    parser.given = [word.partition("=")[0] for word in arguments]
     values = parser.instantiate(parser.parse_args(with_switches(arguments, parser)))
     given = values.as_dict()
     given.pop("config", None)

@@ -45,7 +45,8 @@ def fuse(
     if average == "logits":
         return torch.stack([share * one for share, one in zip(shares, logits, strict=True)]).sum(0)
     if multi_label:
-        p, not_p = [F.logsigmoid(one) for one in logits], [F.logsigmoid(-one) for one in logits]
+        # log sigmoid(l) = -softplus(-l); what exporters make of logsigmoid is infinite for l < -88.
+        p, not_p = [-F.softplus(-one) for one in logits], [-F.softplus(one) for one in logits]
         return _log_of_mean(p, shares) - _log_of_mean(not_p, shares)
     return _log_of_mean([one.log_softmax(-1) for one in logits], shares)
 

@@ -115,7 +115,8 @@ class OptimizedModel(nn.Module):
             self.model.state_names()  # says why not
         self.model.check_frames(clip)
         network = cast(VideoClassifier, self.model)
-        with torch.autocast(clip.device.type, enabled=False), self._freezing():
+        # Without freezing, which would take each state for a constant and compile anew for every frame.
+        with torch.autocast(clip.device.type, enabled=False):
             features, state = network.go_on(self._in_channels_last(clip), state)
         return network.classify_frames(features.float()), state
 

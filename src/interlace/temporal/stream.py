@@ -154,7 +154,7 @@ def fitting(memory: Float[Tensor, "B F h w"], u: Float[Tensor, "B T F H W"]) -> 
             f"the state remembers maps of (C, H, W) = {tuple(memory.shape[1:])}, and these frames give "
             f"{tuple(u.shape[2:])}: all frames of a stream have one size; begin the next one with init_state"
         )
-    return memory.expand(-1, -1, *u.shape[-2:]).contiguous()
+    return torch.empty_like(u[:, 0]).copy_(memory)  # laid out as the maps that will be remembered
 
 
 def put_before(
