@@ -35,7 +35,7 @@ def can_look_back(frames: Float[Tensor, "B C H W"]) -> bool:
     return (
         _cpu.supports(frames)
         and type(frames) is Tensor  # a fake one has no memory to read
-        and not torch.jit.is_tracing()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
