@@ -38,6 +38,7 @@ bench: setup
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/memory.py
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/scaling.py
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/audiovisual.py
+	$(KEEP_MEMORY) $(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/pipeline.py stages
 	$(BIN)/python benchmarks/tables.py --write README.md
 

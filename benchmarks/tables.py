@@ -18,7 +18,7 @@ import timing
 from interlace.files import whole_file
 from network import BESIDE_I3D, PUBLISHED, TARGETS
 
-FILES = ("interlace_op", "forms", "network", "memory", "scaling", "pipeline")
+FILES = ("interlace_op", "forms", "network", "memory", "scaling", "pipeline", "streaming")
 BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
 EAGER, TRAINING, FLOAT32, BFLOAT16 = (str(case) for case in TARGETS)
 MEMORY = "resnet50, 8 frames, batch 1, training step"
@@ -109,6 +109,19 @@ ALL = (
         published="published tin",
     ),
     Target("peak training memory, TIN / TSN", 1.05, "memory", [MEMORY], "tin", published="published tin"),
+    Target(
+        "a step of causal TSM / a frame of TSN, eager",
+        *(1.05, "streaming", ["resnet50, a step, eager float32"], "tsm_causal"),
+    ),
+    Target(
+        "a step of causal TIN / a frame of TSN, eager",
+        *(1.10, "streaming", ["resnet50, a step, eager float32"], "tin_causal"),
+    ),
+    Target(
+        "frames a second, causal TSM with MobileNetV2, optimised",
+        *(60, "streaming", ["tsm_causal_mobilenetv2_100, frame after frame, optimized bfloat16"]),
+        *("speed", "frames_per_second", ">="),
+    ),
     bandwidth("GPU: operator's bytes a second / copy's, forward", 0.8, "forward"),
     bandwidth("GPU: the same, backward", 0.7, "backward"),
     Target("GPU: TIN / TSN, bfloat16, optimised", 1.05, "network_cuda", [BFLOAT16], "tin"),

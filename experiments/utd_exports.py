@@ -2,9 +2,9 @@
 
     python experiments/utd_exports.py DATA RUNS [--methods tsn tsm tin tsm_causal tin_causal]
 
-RUNS is where `experiments/utd_mhad.py scratch DATA RUNS` has left its networks and lists. Each is exported to ONNX, the causal ones as
-streams, and the others also to OpenVINO with int8, calibrated on training clips. The reports of `interlace export --json` go to
-benchmarks/results/utd_exports.json. Some minutes on two cores.
+RUNS is where `experiments/utd_mhad.py scratch DATA RUNS` has left its networks and lists. Each is exported to ONNX,
+the causal ones as streams, and the others also to OpenVINO with int8, calibrated on training clips. The reports of
+`interlace export --json` go to benchmarks/results/utd_exports.json. Some minutes on two cores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from common import RESULTS, interlace
-
 from interlace.provenance import provenance
 
 METHODS = ("tsn", "tsm", "tin", "tsm_causal", "tin_causal")
