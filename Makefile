@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # more than the arithmetic. These two keep the memory (measured: see LOG.md).
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
 
-.PHONY: setup demo test check lint types bench clean
+.PHONY: setup demo test test-faults check lint types bench clean
 
 setup: $(VENV)/.done
 
@@ -20,7 +20,11 @@ demo: setup
 
 # One thread: a second process takes every network through its paces meanwhile (tests/conftest.py).
 test: setup
-	$(KEEP_MEMORY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+	$(KEEP_MEMORY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not faults"
+
+# Kills at every file operation, full disks, clusters that lose a node: all that docs/reliability.md promises.
+test-faults: setup
+	$(KEEP_MEMORY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m faults
 
 lint: setup
 	$(BIN)/ruff check src tests benchmarks examples experiments
