@@ -18,10 +18,12 @@ VERBS = {
     "evaluate": "score checkpoints by one of the field's protocols",
     "ensemble": "make one checkpoint out of several, whose scores are the mean of theirs",
     "predict": "say what happens in files, folders or globs of videos",
+    "features": "store what a network makes of each video: vectors for other programs",
     "stream": "say what happens in front of a camera, as it happens",
     "export": "write a network as ONNX, OpenVINO or torch.export, compared with the original",
     "av": "find events that are both seen and heard: features, train, evaluate, predict",
     "flow": "compute the optical flow of videos once and store it",
+    "shard": "write a data set as a few large files, here or in an object store",
     "check": "decode every clip of a data set and report what is wrong with it",
     "demo": "render the built-in data, train TSN and TIN on it, compare them, predict",
     "render": "write the built-in data set as real video files",
@@ -39,8 +41,24 @@ MODULES = {"import": "import_checkpoint"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run one verb; returns the exit status. Whatever a verb is stopped by, this ends in a sentence."""
+    terminated: list[int] = []
+    try:
+        from interlace.cli.signals import sigterm_as_ctrl_c
+
+        with sigterm_as_ctrl_c(terminated):
+            return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt as stop:  # a verb may say in it what is kept
+        name, status = ("SIGTERM", 143) if terminated else ("Ctrl-C", 130)
+        from interlace.printable import printable
+
+        print(
+            f"error: stopped by {name}" + (f"; {printable(str(stop))}" if str(stop) else ""), file=sys.stderr
+        )
+        return status
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0
@@ -59,14 +77,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = run(arguments[1:])
         sys.stdout.flush()  # here, where a reader that has gone away (`| head`) is no error
         return status
-    except KeyboardInterrupt:
-        return complain("stopped by Ctrl-C", status=130)
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, MemoryError) as problem:
         if os.environ.get("INTERLACE_DEBUG"):
             raise
         if isinstance(problem, BrokenPipeError):
             return _reader_gone()
-        return complain(in_options(str(problem)), status=1)
+        told = f"out of memory; {problem}" if isinstance(problem, MemoryError) else str(problem)
+        return complain(in_options(told), status=1)
 
 
 def _reader_gone() -> int:
@@ -78,4 +95,6 @@ def _reader_gone() -> int:
 def _overview() -> str:
     lines = [f"interlace {__version__}: action recognition in video", "", "usage: interlace COMMAND ...", ""]
     lines += [f"  {verb:<11}{sentence}" for verb, sentence in VERBS.items()]
-    return "\n".join([*lines, "", "`interlace COMMAND --help` explains each."])
+    lines += ["", "`interlace COMMAND --help` explains each."]
+    lines += ["The variables INTERLACE_MAX_* raise the limits for large files: docs/security.md"]
+    return "\n".join(lines)
