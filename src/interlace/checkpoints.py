@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 import interlace
+from interlace.card_checks import check_card, check_header_size
 from interlace.files import whole_file
 from interlace.models import VideoModel, create_model, load_backbone_weights, with_num_segments
 
@@ -127,7 +128,7 @@ def save_checkpoint(path: str | Path, model: nn.Module, card: ModelCard) -> Path
         )
     header = {HEADER: json.dumps({"format": FORMAT, **asdict(card)}, allow_nan=False)}
     with whole_file(path) as beside:
-        save_file(state, beside, metadata=header)
+        beside.write_bytes(save(state, metadata=header))
     return path
 
 
@@ -144,13 +145,16 @@ def load_checkpoint(
         ValueError: ``num_segments`` is below 1.
     """
     path = Path(path)
-    with _opened(path, device) as file:
-        card = card_from_header(path, file.metadata())
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     try:
+        with _opened(path, device) as file:
+            card = card_from_header(path, file.metadata())
+            _check_shapes(card, file)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         model = _build(card)
         model.load_state_dict(state)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # what a stranger has written into the card leads the builders anywhere
         raise CheckpointError(
             f"{path}: interlace {interlace.__version__} cannot build its network "
             f"(the file was written by {card.version}): {error}"
@@ -198,6 +202,12 @@ def _opened(path: Path, device: str | torch.device = "cpu") -> Iterator[Any]:
             "everything else the checkpoint that it was made of"
         )
     try:
+        check_header_size(path)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: {error}; no checkpoint of interlace has that, get it again"
+        ) from error
+    try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             yield file
     except SafetensorError as error:
@@ -210,6 +220,20 @@ def _build(card: ModelCard) -> VideoModel:
     """The network without its weights; the initial ones it was trained from are of no concern any more."""
     with torch.random.fork_rng(devices=[]):  # reading a file is no draw from the global generator
         return create_model(card.model, **{**card.model_args, "pretrained": False})
+
+
+def _check_shapes(card: ModelCard, file: Any) -> None:
+    """ValueError if the network would have other weights than the file: before memory is taken for either."""
+    with torch.device("meta"):
+        expected = {name: list(value.shape) for name, value in _build(card).state_dict().items()}
+    found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - not a mapping
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"{len(wrong)} weights do not fit, e.g. {name}: {found.get(name, 'missing')} in the file, "
+            f"{expected.get(name, 'unknown')} in the network"
+        )
 
 
 def _of_lengths(sampling: Mapping[str, Any], segments: tuple[int, ...]) -> dict[str, Any]:
@@ -235,7 +259,7 @@ def card_from_header(path: Path, metadata: Mapping[str, str] | None) -> ModelCar
     try:
         values = json.loads(header)
         version, written_format = values["version"], int(values.pop("format"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: its header is damaged ({error}); copy or download it again"
         ) from error
@@ -249,6 +273,12 @@ def card_from_header(path: Path, metadata: Mapping[str, str] | None) -> ModelCar
         raise CheckpointError(
             f"{path}: its header is damaged ({wrong[0]} is {values[wrong[0]]!r}); copy or download it again"
         )
+    try:
+        check_card(values)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: its header is damaged ({error}); copy or download it again"
+        ) from error
     try:
         return ModelCard(**{**values, "labels": tuple(values["labels"])})
     except (TypeError, ValueError, KeyError) as error:

@@ -45,8 +45,8 @@ def test_markdown():
     lines = markdown_table(RESULTS).splitlines()
     assert lines[2] == "| 2 | yes | 100 | 85.00 | 5.00 | 3 | 80.00, 85.00, 90.00 | 42.9 |  |"
     assert lines[3] == "| 3 | no | 60 | 70.00 | - | 1 | 70.00 | - | smaller folds; seed 1: diverged |"
-    assert lines[4] == "| 64 | yes | - | - | - | 0 | - | - | cannot / be built |"
-    assert {line.count("|") for line in lines} == {10}
+    assert lines[4] == "| 64 | yes | - | - | - | 0 | - | - | cannot \\| be built |"
+    assert {line.replace("\\|", "").count("|") for line in lines} == {10}  # an escaped one divides nothing
 
 
 def test_the_files_say_the_same(tmp_path):

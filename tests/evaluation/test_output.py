@@ -60,7 +60,7 @@ def test_predictions_of_unknown_origin_are_not_lost(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="cannot be written"):
+    with pytest.raises(OSError, match="cannot be written"):
         claim_folder(tmp_path / "file", "full-res", DETAILS)
 
 

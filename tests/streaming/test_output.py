@@ -116,7 +116,7 @@ def test_in_a_pipe_only_what_happens_is_printed(update: Callable[..., Update]) -
             terminal(update(frame=None, away="camera 0: it ended"))
         terminal(update(gap=True, time_seconds=9.0))
     assert file.getvalue().splitlines() == [
-        "caf?.mp4: [red]24 x 32[/red]",
+        "caf\N{REPLACEMENT CHARACTER}.mp4: [red]24 x 32[/red]",
         "end:   clap from 0.2 to 1.5 s, mean 75.0%, peak 100.0%",
         "begin: wave since 1.5 s, mean 50.0%, peak 62.5%",
         "away:  camera 0: it ended; waiting for it to come back",

@@ -12,6 +12,7 @@ from typing import Any
 
 from interlace.ablation.rows import TABLE_5, Row, RowFacts
 from interlace.files import whole_file
+from interlace.printable import markdown_cell
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def markdown_table(results: Sequence[RowResult]) -> str:
             str(len(result.by_seed)),
             ", ".join(map(_digits, result.values(metric))) or "-",
             str(TABLE_5.get(result.row, "-")),
-            result.note.replace("|", "/"),
+            markdown_cell(result.note),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

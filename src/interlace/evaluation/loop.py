@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -26,11 +28,13 @@ from torch.utils.data import DataLoader
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
 from interlace.data.dataset import ViewDataset, collate
+from interlace.data.out_of_memory import naming_clips
 from interlace.data.sampling import sampling_from_dict
+from interlace.data.shards.order import in_lanes
 from interlace.data.transforms import Preprocess
 from interlace.data.video import Flow
 from interlace.data.worker_errors import one_line_errors
-from interlace.data.workers import count_workers
+from interlace.data.workers import WAIT_SECONDS, count_workers
 from interlace.evaluation.protocol import Protocol, score_views
 
 
@@ -69,6 +73,7 @@ def score_clips(
 
     Raises:
         VideoError: a video cannot be read and ``on_error`` is raise.
+        OutOfMemoryError, WorkerError: memory runs out, or a process that decodes is gone; the message names its clips.
 
     Example:
         >>> from interlace.evaluation.loop import score_clips
@@ -89,10 +94,17 @@ def score_clips(
         modality=card.preprocessing.get("modality", "rgb"),
         flow=flow or card.preprocessing.get("flow") or "dis",
     )
+    num_workers = count_workers(num_workers, device.type)
+    videos = max(1, batch_size // protocol.num_views)
+    order = list(range(len(annotations)))
+    if annotations.store is not None:  # each process reads forward through a part of the shards
+        order = in_lanes([[order[i : i + videos] for i in order[::videos]]], num_workers)
     loader = DataLoader(
         dataset,
-        batch_size=max(1, batch_size // protocol.num_views),
-        num_workers=count_workers(num_workers, device.type),
+        batch_size=videos,
+        sampler=order,
+        num_workers=num_workers,
+        timeout=WAIT_SECONDS.value if num_workers else 0,
         collate_fn=collate,
         pin_memory=device.type == "cuda",
         generator=torch.Generator(),  # else it draws the workers' seed from the global state
@@ -100,12 +112,14 @@ def score_clips(
     preprocess = Preprocess(card.preprocessing["mean"], card.preprocessing["std"]).to(device)
     model = model.to(device).eval()
     batches = iter(loader)  # workers start before the thread that draws the bar
-    with progress_bar(progress) as bar:
+    # A process that was killed is told of wherever this one is then.
+    with one_line_errors(dataset), progress_bar(progress) as bar:
         task = bar.add_task(title, total=len(annotations))
-        for batch in _with_short_errors(batches):
+        for batch in batches:
             indices = batch["index"].tolist()
             if indices:
                 with (
+                    naming_clips(partial(_paths, annotations, indices), "in the network"),
                     torch.inference_mode(),
                     torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
                 ):
@@ -123,9 +137,8 @@ def score_clips(
             bar.advance(task, len(indices) + len(batch["errors"]))
 
 
-def _with_short_errors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    with one_line_errors():
-        yield from batches
+def _paths(annotations: Annotations, indices: list[int]) -> list[Path]:
+    return [annotations.samples[index].path for index in indices]
 
 
 class _Rate(ProgressColumn):

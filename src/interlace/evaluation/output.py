@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from interlace.data.annotations import Annotations
+from interlace.files import part_of
 
 PARTIAL = "predictions.csv.part"
 """What an interrupted evaluation leaves; the next one that ends removes it."""
@@ -30,7 +31,8 @@ def claim_folder(folder: Path, protocol: str, details: Mapping[str, Any], *, ove
     because it gives the same numbers. Files of another one stay; what is not of a report is never touched.
 
     Raises:
-        ValueError: the folder holds another evaluation and ``overwrite`` is off, or it cannot be written.
+        ValueError: the folder holds another evaluation and ``overwrite`` is off.
+        OSError: it cannot be written; the message says what to do.
 
     Example:
         >>> import pathlib, tempfile
@@ -46,14 +48,9 @@ def claim_folder(folder: Path, protocol: str, details: Mapping[str, Any], *, ove
                 f"{folder} holds another evaluation ({', '.join(differences)}); "
                 "give another output folder, or allow it to be overwritten (overwrite)"
             )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in present:
+    with part_of(folder / FILES[0]):  # what cannot be written is told now, not after hours of work
+        for name in reversed(present):  # metrics.json goes last: without it the others belong to nobody
             (folder / name).unlink()
-    except OSError as error:
-        raise ValueError(
-            f"{folder}: cannot be written ({error.strerror}); give another output folder"
-        ) from error
     return folder
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from interlace.evaluation.tables import Row
+from interlace.printable import printable
 from interlace.types import EvalReport
 
 STYLE = """
@@ -142,4 +143,4 @@ def _cell(name: str, value: object) -> str:
 
 
 def _text(value: object) -> str:
-    return html.escape(str(value))
+    return html.escape(printable(str(value)))

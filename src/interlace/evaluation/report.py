@@ -9,6 +9,7 @@ from interlace.evaluation.output import PARTIAL
 from interlace.evaluation.page import report_page
 from interlace.evaluation.scores import Scores
 from interlace.evaluation.tables import class_rows, prediction_rows, worst_rows, write_csv
+from interlace.files import whole_file
 from interlace.plots import confusion_matrix
 from interlace.types import EvalReport
 
@@ -33,7 +34,9 @@ def write_report(folder: Path, report: EvalReport, scores: Scores) -> None:
         **report.details,
     }
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    with whole_file(folder / "metrics.json") as beside:  # first: it tells whose the others are
+        # Names of files that are no UTF-8 are written as JSON does.
+        beside.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     clips, classes = prediction_rows(scores), class_rows(scores)
     worst = worst_rows(clips)
     write_csv(folder / "predictions.csv", clips)
@@ -50,7 +53,8 @@ def write_report(folder: Path, report: EvalReport, scores: Scores) -> None:
         title = f"{report.protocol}: {report.num_clips} clips, top1 {report.metrics['top1']:.2f} %"
         picture = confusion_matrix(table, scores.classes, folder / "confusion.png", title=title)
     page = report_page(report, classes, worst, picture)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    with whole_file(folder / "report.html") as beside:
+        beside.write_text(page, encoding="utf-8")
     (folder / PARTIAL).unlink(missing_ok=True)
 
 

@@ -6,10 +6,11 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from interlace.evaluation import metrics
 from interlace.evaluation.scores import Scores
+from interlace.files import whole_file
 
 Row = dict[str, Any]
 MAX_CLASS_COLUMNS = 50
@@ -125,11 +126,16 @@ def write_csv(path: Path, rows: Sequence[Row], columns: Sequence[str] = ()) -> P
         >>> path.read_text().split()
         ['class,clips', 'run,3']
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as beside, _new_text(beside) as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def _new_text(path: Path) -> IO[str]:
+    """Names of files go through as the bytes that they are."""
+    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def _digits(value: float) -> float:

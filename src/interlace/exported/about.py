@@ -8,6 +8,7 @@ takes and gives, which is this file's subject. ONNX keeps both in `metadata_prop
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 
 import interlace
 from interlace import checkpoints
+from interlace.card_checks import LARGEST_IMAGE
 from interlace.checkpoints import CheckpointError, ModelCard
 
 CARD = checkpoints.HEADER
@@ -26,6 +28,8 @@ GRAPH = "interlace_graph"
 FORMAT = 1
 """Raised when an older version of this package could no longer use what a newer one exports."""
 
+MOST_STATE = 2**26
+"""Numbers that a graph may remember of one stream: 256 MB. TIN with ResNet-50 has 3 million."""
 BATCH = -1
 """Stands for the number of clips or streams in the shape of a state."""
 
@@ -135,7 +139,7 @@ def from_json(path: Path, text: str) -> About:
     try:
         values = json.loads(text)
         version, written_format = values["version"], int(values.pop("format"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata is damaged ({error}); export it again") from error
     if written_format > FORMAT:
         raise CheckpointError(
@@ -158,8 +162,10 @@ def _check(values: dict[str, Any]) -> None:
         raise ValueError(f"precision is {values['precision']!r}, neither float32 nor int8")
     if not isinstance(values["pixels"], bool):
         raise ValueError(f"pixels is {values['pixels']!r}, neither true nor false")
-    if type(values["image_size"]) is not int or values["image_size"] < 1:
-        raise ValueError(f"image_size is {values['image_size']!r}, no number above zero")
+    if type(values["image_size"]) is not int or not 1 <= values["image_size"] <= LARGEST_IMAGE:
+        raise ValueError(
+            f"image_size is {values['image_size']!r}, no number above zero and up to {LARGEST_IMAGE}"
+        )
     if values["state"] and values["kind"] == "clip":
         raise ValueError("there is a state, but the graph takes whole clips")
     for tensor in values["state"]:
@@ -168,6 +174,9 @@ def _check(values: dict[str, Any]) -> None:
         has_sizes = all(type(size) is int and (size == BATCH or size > 0) for size in tensor["shape"])
         if not has_sizes or not isinstance(getattr(torch, tensor["dtype"], None), torch.dtype):
             raise ValueError(f"the state {tensor['name']!r} has shape {tensor['shape']} of {tensor['dtype']}")
+    elements = sum(math.prod(abs(size) for size in tensor["shape"]) for tensor in values["state"])
+    if elements > MOST_STATE:
+        raise ValueError(f"the state of a stream has {elements} numbers, more than {MOST_STATE}")
 
 
 def to_metadata(about: About, card: ModelCard) -> dict[str, str]:

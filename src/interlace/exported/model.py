@@ -46,6 +46,9 @@ class ExportedModel(nn.Module):
         self._sizes = runtime.input_shapes[about.input_names[0]]
         frames = () if self.streams else (self.num_segments,)
         _check_sizes(path, about.input_names[0], self._sizes, (None, *frames, self.in_chans, None, None))
+        for name, tensor in zip(about.input_names[1:], about.state, strict=True):
+            shape = tuple(None if size == BATCH else size for size in tensor.shape)
+            _check_sizes(path, name, runtime.input_shapes[name], shape)
         super().train(False)
 
     @property

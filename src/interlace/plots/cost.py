@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interlace.plots.labels import leader, place_labels
-from interlace.plots.reports import COLORS, INK, PALE, _figure, _save
+from interlace.plots.reports import COLORS, INK, PALE, _as_written, _figure, _save
+from interlace.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +112,7 @@ def _draw_discs(axes: Axes, panel: Panel, colors: dict[str, str]) -> None:
     axes.xaxis.set_minor_locator(_no_ticks())
     axes.set_xlabel("multiply-adds of a video, $10^9$ (all its clips and members)", fontsize=9)
     axes.set_ylabel("top-1 accuracy (%)", fontsize=9)
-    axes.set_title(panel.title, fontsize=9, loc="left")
+    axes.set_title(printable(panel.title), fontsize=9, loc="left", parse_math=False)
     axes.grid(color=PALE, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
@@ -134,9 +135,11 @@ def _draw_legends(axes: Axes, colors: dict[str, str], discs: Sequence[Disc]) -> 
     families = [
         Line2D([], [], marker="o", linestyle="", markersize=9, color=colors[name]) for name in sorted(colors)
     ]
-    axes.legend(
-        families, sorted(colors), loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False
+    names = [printable(name) for name in sorted(colors)]
+    legend = axes.legend(
+        families, names, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False
     )
+    _as_written(legend)
     largest = max(disc.parameters_m for disc in discs)
     sizes = [size for size in SIZES if size <= 1.3 * largest] or SIZES[:1]
     point = axes.figure.dpi / 72
@@ -168,7 +171,17 @@ def _write_labels(axes: Axes, panel: Panel, colors: dict[str, str]) -> None:
         x, y = axes.transData.transform((disc.gmac, disc.accuracy))
         circles.append((float(x), float(y), math.sqrt(AREA * disc.parameters_m) / 2 * pixels_per_point))
     texts = [
-        axes.text(0, 0, disc.label, fontsize=FONT, color=INK, zorder=6, va="bottom", transform=None)
+        axes.text(
+            0,
+            0,
+            printable(disc.label),
+            fontsize=FONT,
+            color=INK,
+            zorder=6,
+            va="bottom",
+            transform=None,
+            parse_math=False,
+        )
         for disc in panel.discs
     ]
     extents = [text.get_window_extent() for text in texts]

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from interlace.files import whole_file
+
 
 @dataclass(frozen=True, eq=False)
 class LayerOffsets:
@@ -164,7 +166,7 @@ def write_offset_table(series: Sequence[OffsetSeries], path: Path) -> Path:
         >>> path.read_text().strip()
         'network,depth,layer,stage,group,quantity,frame,mean,spread'
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(
             ("network", "depth", "layer", "stage", "group", "quantity", "frame", "mean", "spread")

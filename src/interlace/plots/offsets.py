@@ -11,6 +11,7 @@ import numpy as np
 
 from interlace.plots.offset_tally import OffsetSeries
 from interlace.plots.reports import COLORS, INK, PALE, _figure, _save, shorten
+from interlace.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def offset_figure(series: Sequence[OffsetSeries], path: Path, *, title: str = ""
     columns = len(series)
     figure = _figure(max(5.2, 4.4 * columns), 7.6 + (0.3 if title else 0), layout="constrained")
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(printable(title), fontsize=11, parse_math=False)
     axes = figure.subplots(3, columns, squeeze=False, sharey="row")
     for column, one in enumerate(series):
         draw = (_draw_cumulative, _draw_layers, _draw_weights)
@@ -63,8 +64,8 @@ def offset_figure(series: Sequence[OffsetSeries], path: Path, *, title: str = ""
             panel.grid(color=PALE, linewidth=0.6, axis="y")
             panel.spines[["top", "right"]].set_visible(False)
             panel.tick_params(labelsize=8)
-        heading = f"{shorten(one.title, 56)}\n"
-        axes[0][column].set_title(f"{heading}({chr(ord('a') + column)}) {ROWS[0]}", fontsize=9, loc="left")
+        heading = f"{shorten(one.title, 56)}\n({chr(ord('a') + column)}) {ROWS[0]}"
+        axes[0][column].set_title(heading, fontsize=9, loc="left", parse_math=False)
     handles, labels = max(
         (panel.get_legend_handles_labels() for panel in axes[0]), key=lambda told: len(told[1])
     )

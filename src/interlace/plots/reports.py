@@ -7,6 +7,7 @@ when the first picture is drawn. Every function writes a file and returns its pa
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from interlace.files import whole_file
+from interlace.printable import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 COLORS = ("#2563a8", "#d97706", "#0f8a5f", "#b0305c", "#6b4fa0", "#5b6470")
 INK, PALE = "#1f2933", "#d9dee4"
@@ -73,14 +78,26 @@ def confusion_matrix(counts: Any, classes: Sequence[str], path: Path, *, title: 
     _write_cells(axes, table, scale(shares), shares, cell, font)
     every = max(1, math.ceil(num_classes / 200))
     axes.set_xticks(
-        range(0, num_classes, every), names[::every], rotation=0 if upright else 90, fontsize=font
+        range(0, num_classes, every),
+        names[::every],
+        rotation=0 if upright else 90,
+        fontsize=font,
+        parse_math=False,
     )
-    axes.set_yticks(range(0, num_classes, every), names[::every], fontsize=font)
+    axes.set_yticks(range(0, num_classes, every), names[::every], fontsize=font, parse_math=False)
     axes.tick_params(length=0)
     axes.set_xlabel("predicted class", fontsize=9)
     axes.set_ylabel("true class", fontsize=9)
     axes.spines[:].set_color(PALE)
-    figure.text(0.12 / width, 1 - 0.2 / height, title, ha="left", va="center", fontsize=10)
+    figure.text(
+        0.12 / width,
+        1 - 0.2 / height,
+        printable(title),
+        ha="left",
+        va="center",
+        fontsize=10,
+        parse_math=False,
+    )
     bar_height = min(side, 2.5)
     bar = figure.add_axes(
         (
@@ -127,7 +144,7 @@ def training_curves(
     num_rows = math.ceil(len(chosen) / num_columns)
     figure = _figure(4.6 * num_columns, 2.9 * num_rows + (0.3 if title else 0), layout="constrained")
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(printable(title), fontsize=11, parse_math=False)
     for place, column in enumerate(chosen, start=1):
         axes = figure.add_subplot(num_rows, num_columns, place)
         for index, (name, run) in enumerate(curves.items()):
@@ -137,17 +154,17 @@ def training_curves(
                 axes.plot(
                     epochs,
                     values,
-                    label=name,
+                    label=shorten(name),
                     color=COLORS[index % len(COLORS)],
                     linewidth=1.5,
                     marker=marker,
                 )
-        axes.set_title(column, fontsize=10)
+        axes.set_title(printable(column), fontsize=10, parse_math=False)
         axes.grid(color=PALE, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
         if len(curves) > 1:
-            axes.legend(fontsize=8, frameon=False)
+            _as_written(axes.legend(fontsize=8, frameon=False))
         if place > len(chosen) - num_columns:
             axes.set_xlabel("epoch", fontsize=9)
     return _save(figure, path)
@@ -217,12 +234,12 @@ def accuracy_bars(
     axes.bar_label(
         bars, [f"{value:.1f}" for value in values], padding=4, fontsize=9, color=INK, bbox=box, zorder=5
     )
-    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_yticks(range(len(names)), names, fontsize=9, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 109)
     axes.set_xticks(range(0, 101, 20))
     axes.set_xlabel("accuracy (%)", fontsize=9)
-    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_title(printable(title), fontsize=11, loc="left", parse_math=False)
     axes.tick_params(labelsize=9, length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     if chance is not None:
@@ -231,13 +248,14 @@ def accuracy_bars(
 
 
 def shorten(name: str, length: int = 34) -> str:
-    """Cut the middle out of a long name, between words where that leaves enough of it.
+    """A name as it may be drawn; the middle of a long one is cut out, between words where that leaves enough of it.
 
     Example:
         >>> from interlace.plots import shorten
         >>> shorten("pushing something from left to right", 20)
         'pushing … to right'
     """
+    name = printable(name)
     if len(name) <= length:
         return name
     room = (length - 3) // 2
@@ -245,6 +263,12 @@ def shorten(name: str, length: int = 34) -> str:
     head = head.rsplit(" ", 1)[0] if " " in head[room // 2 :] else head[:-1]
     tail = tail.split(" ", 1)[1] if " " in tail[: room // 2 + 1] else tail[1:]
     return f"{head} … {tail}"
+
+
+def _as_written(legend: Legend) -> None:
+    """A dollar in a name begins no formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _cell_inches(num_classes: int) -> float:
@@ -286,8 +310,10 @@ def _figure(width: float, height: float, layout: Literal["constrained"] | None =
 
 def _save(figure: Figure, path: Path) -> Path:
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", facecolor="white")
+    encoded = io.BytesIO()  # straight to a full disk Pillow writes a part, and says nothing
+    figure.savefig(encoded, format="png", facecolor="white")
+    with whole_file(path) as beside:
+        beside.write_bytes(encoded.getvalue())
     return path
 
 

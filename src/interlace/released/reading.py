@@ -133,6 +133,10 @@ def _without_prefix(path: Path, content: Mapping[Any, Any]) -> dict[str, Tensor]
         name = _PREFIX.sub("", str(key))
         if name in state:
             raise ReleasedError(f"{path}: it has {name} twice, with a prefix and without; keep one of them")
+        if value.layout == torch.strided and value.numel() > value.untyped_storage().nbytes():
+            raise ReleasedError(
+                f"{path}: {key} repeats a few numbers {value.numel()} times, as no weights do; save it anew"
+            )
         if value.layout != torch.strided or value.is_quantized or value.is_complex():
             kind = value.dtype if value.layout == torch.strided else value.layout
             raise ReleasedError(

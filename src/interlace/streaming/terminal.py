@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from interlace.printable import printable_lines
 from interlace.streaming.events import Event
 from interlace.streaming.loop import Update
 
@@ -64,7 +65,7 @@ class Terminal:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        line = line.encode("utf-8", "replace").decode()  # names of files are bytes
+        line = printable_lines(line)
         if self._is_watched:
             self._console.print(Text(line), soft_wrap=True)
         else:

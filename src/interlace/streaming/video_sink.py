@@ -34,8 +34,9 @@ class VideoSink:
     """Writes pictures to a video file; close it, or use it in a ``with``.
 
     The file takes its name when it is closed, also after Ctrl-C or an error of whoever writes: what was written until
-    then is a whole video. After a kill it lies beside it as ``.NAME.part``. Without a single picture, or after an
-    error of the encoder, there is no file, and an earlier one of this name stays.
+    then is a whole video. After a kill it lies beside it as ``.NAME.*.part``, until the next
+    recording of that name. Without a single picture, or after an error of the encoder, there is no file, and an
+    earlier one of this name stays.
 
     H.264 where this FFmpeg has it, else MPEG-4. A last row or column is doubled where a side is odd. Pictures of
     another size (a camera came back as another one) are stretched to the first size.

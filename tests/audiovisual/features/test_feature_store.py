@@ -149,7 +149,7 @@ def test_a_run_goes_on_where_it_was_interrupted(root, tmp_path, extractor):
     assert 1 <= len(there) <= 3  # others may be done before the first one is told of
     assert there[0] == "a/one.mp4"
     assert not list(output.rglob("*.part"))
-    left = output / "b" / ".one.mp4.safetensors.part"  # as a killed process leaves it
+    left = output / "b" / ".one.mp4.safetensors.999999999-0123abcd.part"  # as a killed process leaves it
     left.parent.mkdir(exist_ok=True)
     left.write_bytes(b"half")
     stored = store_features(root, output, extractor)

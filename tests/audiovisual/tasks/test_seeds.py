@@ -145,7 +145,7 @@ def test_what_a_killed_run_has_left_is_trained_anew(sets, tmp_path):
     told = json.loads((folder / "test" / "metrics.json").read_text())
     (folder / "result.json").unlink()
     (folder / "model.safetensors").write_bytes(b"half")
-    (folder / ".history.csv.part").write_bytes(b"epo")
+    (folder / ".history.csv.999999999-0123abcd.part").write_bytes(b"epo")
     stale = {**told, "metrics": {"accuracy": 100.0}}  # of the earlier weights
     (folder / "test" / "metrics.json").write_text(json.dumps(stale))
     tables = train_seeds(*call, test_set=sets[2], tell=quietly)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from interlace.audiovisual.features.audio_features import AudioExtractor, create_audio_extractor
@@ -206,7 +206,7 @@ def save_extractor(path: str | Path, extractor: Extractor) -> Path:
     state = {name: value.detach().cpu().contiguous() for name, value in extractor.state_dict().items()}
     about = {"format": FORMAT, "spec": extractor.spec, "fingerprint": extractor.fingerprint()}
     with whole_file(path) as beside:
-        save_file(state, beside, metadata={HEADER: json.dumps(about)})
+        beside.write_bytes(save(state, metadata={HEADER: json.dumps(about)}))
     return path
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 import interlace
 from interlace.audiovisual.features.extractor import Features
@@ -55,17 +55,17 @@ def write_features(path: Path, features: Features, *, extractor: str, source: di
         "heard": features.heard.to(torch.uint8),
     }
     with whole_file(path) as beside:
-        save_file(rows, beside, metadata={HEADER: json.dumps(about)})
+        beside.write_bytes(save(rows, metadata={HEADER: json.dumps(about)}))
 
 
 def about_features(path: Path) -> dict[str, Any]:
     """What a file tells of the features in it; nothing if there is none, or not a whole one, or a newer one."""
     try:
         with safe_open(path, framework="pt") as file:
-            about: dict[str, Any] = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-    except (SafetensorError, OSError):
+            about = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+    except (SafetensorError, OSError, ValueError, RecursionError):
         return {}
-    return about if about.get("format") == FORMAT else {}
+    return about if isinstance(about, dict) and about.get("format") == FORMAT else {}
 
 
 def read_features(path: Path) -> Features:
@@ -79,6 +79,18 @@ def read_features(path: Path) -> Features:
         raise ValueError(
             f"{path}: not a whole file of features; delete it and run `interlace av features` again"
         )
-    with safe_open(path, framework="pt") as file:
-        audio, visual, heard = (file.get_tensor(name) for name in ("audio", "visual", "heard"))
-    return Features(audio, visual, heard.bool(), tuple(about["notes"]), about["duration_seconds"])
+    try:
+        with safe_open(path, framework="pt") as file:
+            audio, visual, heard = (file.get_tensor(name) for name in ("audio", "visual", "heard"))
+        notes, duration = tuple(about["notes"]), float(about["duration_seconds"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: its features are damaged ({error}); delete it and run `interlace av features` again"
+        ) from error
+    rows = len(heard) if heard.ndim == 1 else -1
+    if audio.ndim != 2 or visual.ndim != 3 or {len(audio), len(visual)} != {rows}:
+        sizes = ", ".join(str(tuple(part.shape)) for part in (audio, visual, heard))
+        raise ValueError(
+            f"{path}: rows of sizes {sizes}, not one of each a second; delete it and run `interlace av features` again"
+        )
+    return Features(audio, visual, heard.bool(), tuple(map(str, notes)), duration)

@@ -17,12 +17,12 @@ from interlace.audiovisual.prediction.event_prediction import (
     Modality,
     query_region,
 )
-from interlace.audiovisual.prediction.timeline_text import printable
 from interlace.data import video
 from interlace.data.audio import read_seconds_of_sound
 from interlace.files import whole_file
 from interlace.plots.event_timeline import EventTimeline, Row, draw_event_timeline, num_frames_of
 from interlace.plots.reports import shorten
+from interlace.printable import printable
 
 LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
 COLUMNS = 1000

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 from rich import box
 from rich.console import Console
@@ -19,6 +18,7 @@ from rich.text import Text
 from interlace.audiovisual.prediction.event_prediction import BACKGROUND, EventPrediction
 from interlace.audiovisual.timelines.timeline import runs
 from interlace.files import whole_file
+from interlace.printable import printable
 
 MOST_ROWS = 60
 """Seconds up to which each is a row; of longer videos, each stretch with the same label."""
@@ -225,15 +225,3 @@ def _number(value: float, name: str) -> str:
 
 def _silent(row: dict[str, Any]) -> str:
     return ", no sound" if row["has_sound"] is False else ""
-
-
-def printable(text: str) -> str:
-    r"""File names are bytes: what is no UTF-8 in them, or moves the cursor, is shown as a replacement character.
-
-    Example:
-        >>> from interlace.audiovisual.prediction.timeline_text import printable
-        >>> printable("two\nlines.mp4")
-        'two�lines.mp4'
-    """
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join("\N{REPLACEMENT CHARACTER}" if category(letter) == "Cc" else letter for letter in shown)

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 import interlace
 from interlace.audiovisual.features.extractor import Extractor, create_extractor
 from interlace.audiovisual.models.methods import CML_METHODS, SEL_METHODS, Method
 from interlace.audiovisual.tasks.answers import require_task
+from interlace.card_checks import check_arguments, check_header_size
 from interlace.checkpoints import EVENTS_HEADER, CheckpointError
 from interlace.checkpoints import HEADER as ACTIONS_HEADER
 from interlace.files import whole_file
@@ -125,7 +126,7 @@ def save_event_model(
     header = {HEADER: json.dumps({"format": FORMAT, **asdict(card)}, allow_nan=False)}
     path = Path(path)
     with whole_file(path) as beside:
-        save_file(state, beside, metadata=header)
+        beside.write_bytes(save(state, metadata=header))
     return path
 
 
@@ -136,18 +137,24 @@ def load_event_model(path: str | Path) -> EventModel:
         CheckpointError: there is no such file, it is not ours, not whole, or of a newer version.
     """
     card = read_event_card(path)
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     try:
-        with torch.random.fork_rng(devices=[]):  # reading a file is no draw from the global generator
-            network = find_method(card.task, card.method).network(**card.network)
+        with safe_open(path, framework="pt") as file:
+            with torch.device("meta"):  # before memory is taken for what the card says
+                weights = _network(card).state_dict()
+            expected = {f"network.{name}": list(value.shape) for name, value in weights.items()}
+            names = [name for name in file.keys() if name.startswith("network.")]  # noqa: SIM118
+            if {name: file.get_slice(name).get_shape() for name in names} != expected:
+                raise ValueError("the file has other weights than the network")
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        network = _network(card)
         network.load_state_dict(_part(state, "network"))
         extractor = None
         if card.extractor is not None:
-            extractor = create_extractor(card.extractor)
+            with torch.random.fork_rng(devices=[]):
+                extractor = create_extractor(card.extractor)
             extractor.load_state_dict(_part(state, "extractor"))
             extractor.eval()
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # what a stranger has written into the card leads the builders anywhere
         raise CheckpointError(
             f"{path}: interlace {interlace.__version__} cannot build its network "
             f"(the file was written by {card.version}): {error}"
@@ -171,9 +178,10 @@ def read_event_card(path: str | Path) -> EventCard:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file")
     try:
+        check_header_size(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except SafetensorError as error:
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path}: not a whole .safetensors file ({error}); copy it again") from error
     if ACTIONS_HEADER in metadata:
         raise CheckpointError(
@@ -191,7 +199,8 @@ def _card_of(path: Path, header: str) -> EventCard:
     try:
         values = json.loads(header)
         version, written_format = values["version"], int(values.pop("format"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        check_arguments({"network": values["network"], "extractor": values.get("extractor")})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: its header is damaged ({error}); copy it again") from error
     if written_format > FORMAT:
         raise CheckpointError(
@@ -205,6 +214,12 @@ def _card_of(path: Path, header: str) -> EventCard:
             f"{path}: its header is not complete, or not of this version: it was written by interlace {version}, "
             f"this is {interlace.__version__} ({error})"
         ) from error
+
+
+def _network(card: EventCard) -> nn.Module:
+    """The network of a card, without its weights."""
+    with torch.random.fork_rng(devices=[]):  # reading a file is no draw from the global generator
+        return find_method(card.task, card.method).network(**card.network)
 
 
 def _part(state: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

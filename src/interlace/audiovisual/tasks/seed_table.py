@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from interlace.printable import markdown_cell
+
 
 @dataclass
 class SeedRow:
@@ -72,8 +74,9 @@ def markdown_table(rows: list[SeedRow], notes: Mapping[str, str] | None = None) 
     for row in rows:
         failed = [f"seed {seed}: {reason}" for seed, reason in sorted(row.failures.items())]
         note = "; ".join(part for part in ((notes or {}).get(row.method, ""), *failed) if part)
-        cells = [row.method, *(mean_and_spread(row, name) for name in names), str(len(row.by_seed))]
-        lines.append(f"| {' | '.join(cells)} | {note.replace('|', '/')} |")
+        means = [mean_and_spread(row, name) for name in names]
+        cells = [markdown_cell(row.method), *means, str(len(row.by_seed))]
+        lines.append(f"| {' | '.join(cells)} | {markdown_cell(note)} |")
     return "\n".join(lines)
 
 

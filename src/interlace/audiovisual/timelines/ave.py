@@ -241,6 +241,14 @@ def _opened(file: Path, name: str) -> Iterator[Any]:
                     f"{file} has no dataset {name!r}; it holds {', '.join(opened) or 'nothing'}, expected the "
                     "file of the release"
                 )
+            if (
+                opened[name].external
+                or opened[name].is_virtual
+                or opened[name].file.filename != opened.filename
+            ):
+                raise ValueError(
+                    f"{file}: {name!r} lies in another file, which is not read; download it again"
+                )
             if opened[name].dtype.kind not in "biuf":
                 raise ValueError(f"{file}: {name!r} is of {opened[name].dtype}; numbers are expected")
             yield opened[name]

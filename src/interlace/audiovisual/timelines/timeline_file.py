@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Int64
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from interlace.audiovisual.timelines.read_on_access import ReadOnAccess
@@ -73,7 +73,7 @@ def save_timelines(path: Path, timelines: TimelineSet) -> None:
         "event": torch.tensor([timeline.event for timeline in rows]),
     }
     with whole_file(path) as beside:
-        save_file(tensors, beside, metadata)
+        beside.write_bytes(save(tensors, metadata))
 
 
 def load_timelines(path: Path) -> TimelineSet:
@@ -115,6 +115,8 @@ def load_timelines(path: Path) -> TimelineSet:
     metadata = {"notes": json.dumps([[]] * len(names)), "source": '""', **metadata}
     notes, source = (_list(path, metadata, key) for key in ("notes", "source"))
     _check_sizes(path, shapes, relevant, lengths, event, len(names), len(notes))
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"{path}: labels name an event twice; write the file again")
     for i, index in enumerate(event.tolist()):
         if not NO_EVENT <= index < len(labels):
             raise ValueError(f"{path}: {names[i]} has event {index}, but there are {len(labels)} labels")

@@ -45,11 +45,13 @@ def _names_from_json(file: Path) -> list[str]:
         content = json.loads(read_text(file))
     except json.JSONDecodeError as error:
         raise malformed(file, error.lineno, f"broken JSON ({error.msg})", "name -> index") from error
+    except (RecursionError, ValueError) as error:
+        raise malformed(file, None, f"JSON that cannot be read ({error})", "name -> index") from error
     if isinstance(content, list):
         return [str(name) for name in content]
     try:
         indexed = sorted((int(index), str(name)) for name, index in content.items())
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise malformed(file, None, f"an index that is not a number ({error})", "name -> index") from error
     return _in_order(file, indexed, None)
 
@@ -58,7 +60,7 @@ def _names_from_lines(file: Path) -> list[str]:
     lines = numbered_lines(file)
     if lines and re.fullmatch(r"(id|index|label)\s*[,\t]\s*(name|label|class)", lines[0][1].lower()):
         lines = lines[1:]
-    matches = [re.fullmatch(r"(\d+)(?:\s*[,\t]\s*|\s+)(.+)", line) for _, line in lines]
+    matches = [re.fullmatch(r"(\d{1,9})(?:\s*[,\t]\s*|\s+)(.+)", line) for _, line in lines]
     indexed = [(int(match[1]), match[2].strip().strip('"')) for match in matches if match]
     if len(indexed) < len(lines) or not _counts_up(sorted(index for index, _ in indexed)):
         return [line.strip('"') for _, line in lines]  # plain names; one may well begin with a number

@@ -87,7 +87,7 @@ def split_labels(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def are_indices(texts: list[tuple[str, ...]], names: tuple[str, ...]) -> bool:
     """Whether the labels of a file are indices rather than names."""
-    numbers = all(re.fullmatch(r"-?\d+", label) for labels in texts for label in labels)
+    numbers = all(re.fullmatch(r"-?\d{1,9}", label) for labels in texts for label in labels)
     return numbers and not any(name.isdigit() for name in names)
 
 

@@ -45,7 +45,8 @@ def detect_format(file: Path) -> str:
 
 
 def _candidates(file: Path, first: str) -> list[str]:
-    cells = csv_records(file, first)[0][1]
+    records = csv_records(file, first)  # none of a line of empty cells
+    cells = records[0][1] if records else []
     lowered = [cell.lower() for cell in cells]
     if "youtube_id" in lowered:
         return ["kinetics"]

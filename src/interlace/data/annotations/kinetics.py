@@ -62,7 +62,7 @@ def split_name(split: str) -> str:
 def _places(root: Path, file: Path, line: int, record: dict[str, str], split: str) -> tuple[Path, ...]:
     try:
         start, end = (round(float(record[key])) for key in ("time_start", "time_end"))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         found = f"time_start {record['time_start']!r}, time_end {record['time_end']!r}"
         raise malformed(file, line, found, "times in seconds") from error
     label = record["label"]

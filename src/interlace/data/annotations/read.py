@@ -45,6 +45,7 @@ def read_annotations(
     split: str | None = None,
     classes: tuple[str, ...] | None = None,
     missing: Literal["raise", "skip"] = "raise",
+    outside: bool = False,
 ) -> Annotations:
     r"""Labelled clips of a folder per class (no annotation file) or of any list format in ``FORMATS``.
 
@@ -52,10 +53,12 @@ def read_annotations(
     several splits (kinetics, hmdb51). ``classes`` are those a network already has: labels are looked up.
     ``missing="skip"`` leaves out clips that are not on disk and lists them in ``Annotations.missing``.
     ``format="auto"`` tells the format from the content: see :func:`detect_format`.
+    A list may name clips in ``root`` and in its own folder; elsewhere, by absolute paths or ``..``, only if ``outside``
+    is true. Links that lie in the folder are followed.
 
     Raises:
-        AnnotationError: a malformed line, an unknown label, a missing file; the message says FILE:LINE, what
-            was found and what was expected.
+        AnnotationError: a malformed line, an unknown label, a missing file, a path that leaves the folder; the message
+            says FILE:LINE, what was found and what was expected.
 
     Example:
         >>> import tempfile
@@ -78,7 +81,7 @@ def read_annotations(
             "give the split's own file"
         )
     names = read_class_names(find_file(labels, root)) if labels else None
-    request = Request(root, file, label_names=names, split=split, known_classes=classes)
+    request = Request(root, file, label_names=names, split=split, known_classes=classes, outside=outside)
     return to_annotations(READERS[format](request), request, format, missing)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,9 @@ from typing import Literal
 
 from interlace.data.annotations.class_names import nearest
 from interlace.data.annotations.sample import AnnotationError, Annotations, Sample, malformed
+
+MOST_CLASSES = 1_000_000
+"""Of indices without names: each gets one, so an index that is damage would take all memory."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Request:
     split: str | None = None
     known_classes: tuple[str, ...] | None = None
     """The classes that a network already has."""
+    outside: bool = False
+    """Clips may lie outside of the data root and of the file's own folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,15 @@ def to_annotations(
     classes = request.known_classes or parsed.classes or _classes_of(parsed.rows)
     index_of = {name: index for index, name in enumerate(classes)}
     exists = _listing()
+    is_allowed = (lambda _: True) if request.outside else _within(request)
     samples: list[Sample] = []
     absent: list[Row] = []
     for row in parsed.rows:
         labels = tuple(sorted({_index(row, label, parsed.classes, index_of) for label in row.labels}))
-        path = next(filter(exists, row.places), None)
+        allowed = [place for place in row.places if is_allowed(place)]
+        path = next(filter(exists, allowed), None)
+        if path is None and (not allowed or any(map(exists, row.places))):
+            raise _leaves(row, request)
         if path is None:
             absent.append(row)
         else:
@@ -85,11 +94,14 @@ def to_annotations(
     )
 
 
-def _classes_of(rows: Iterable[Row]) -> tuple[str, ...]:
+def _classes_of(rows: Sequence[Row]) -> tuple[str, ...]:
     """Sorted names; for indices without names, the numbers themselves."""
     labels = {label for row in rows for label in row.labels}
     indices = [label for label in labels if isinstance(label, int)]
     if indices:
+        if max(indices) >= MOST_CLASSES:
+            row = next(row for row in rows if max(indices) in row.labels)
+            raise malformed(row.file, row.line, f"label {max(indices)}", f"an index below {MOST_CLASSES}")
         return tuple(str(index) for index in range(max(indices) + 1))
     return tuple(sorted(str(label) for label in labels))
 
@@ -124,6 +136,33 @@ def _listing() -> Callable[[Path], bool]:
         return name in names_in(folder or ".")
 
     return exists
+
+
+def _within(request: Request) -> Callable[[Path], bool]:
+    """A test for paths that stay in the data root, or in the folder of the annotation file.
+
+    A path that neither begins elsewhere nor goes up with ``..`` stays, whatever links the user has put there; of the
+    others it counts where they really lead.
+    """
+    folders = (request.root, request.file if request.file.is_dir() else request.file.parent)
+    real = [folder.resolve() for folder in folders]
+
+    def is_within(path: Path) -> bool:
+        if ".." not in path.parts and any(path.is_relative_to(folder) for folder in folders):
+            return True
+        resolved = path.resolve()
+        return any(resolved.is_relative_to(folder) for folder in real)
+
+    return is_within
+
+
+def _leaves(row: Row, request: Request) -> AnnotationError:
+    return malformed(
+        row.file,
+        row.line,
+        f"{str(row.places[0])!r}, which lies outside of the data folder",
+        f"a path below {request.root}; if you trust the list, allow it (allow_outside)",
+    )
 
 
 def _not_there(absent: list[Row], total: int, root: Path) -> AnnotationError:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from interlace.data.reader import VideoReader
+    from interlace.data.shards.runs import RunTable
 
 
 class AnnotationError(ValueError):
@@ -28,6 +34,17 @@ class Sample:
     end_seconds: float | None = None
     num_frames: int | None = None
     """Number of frames that a list file promises: frames 1..num_frames of a folder."""
+
+
+@runtime_checkable
+class ClipStore(Protocol):
+    """Where clips are that are not in files of their own (:class:`interlace.data.shards.store.ShardStore`)."""
+
+    def open(self, sample: Sample, **reading: Any) -> AbstractContextManager[VideoReader]:
+        """The clip's video; ``reading``: arguments of :func:`interlace.data.video.open`."""
+
+    def table(self, samples: Sequence[Sample]) -> RunTable:
+        """Which of them lie together."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,8 @@ class Annotations:
     """Clips that the file names but that are not on disk (left out on request)."""
     notes: tuple[str, ...] = ()
     """What the user should know about the data, a line each."""
+    store: ClipStore | None = field(default=None, compare=False, repr=False)
+    """What opens the clips, where their paths are only names."""
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) < len(self.classes):

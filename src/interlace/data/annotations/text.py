@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from interlace.data.annotations.sample import AnnotationError, malformed
+from interlace.data.limits import check_text
 
 
 def read_text(file: Path) -> str:
-    """The whole file; a byte order mark is dropped and line ends become newlines."""
+    """The whole file; a byte order mark is dropped and line ends become newlines.
+
+    Raises:
+        AnnotationError: it cannot be read, is no UTF-8, no file or longer than the limit.
+    """
+    check_text(file, AnnotationError)
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -64,6 +70,8 @@ def json_items(file: Path) -> list[tuple[int, Any]]:
             item, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
             raise malformed(file, error.lineno, f"broken JSON ({error.msg})", "a JSON list") from error
+        except (RecursionError, ValueError) as error:  # lists in lists; a number of thousands of digits
+            raise malformed(file, line, f"an item that cannot be read ({error})", "an object") from error
         items.append((line, item))
         position = _skip_space(text, position)
         if text[position : position + 1] == ",":

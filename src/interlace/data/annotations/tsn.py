@@ -22,8 +22,8 @@ def read_tsn(request: Request) -> Parsed:
     for number, line in lines:
         parts = line.rsplit(maxsplit=columns - 1)
         numbers = parts[1:]
-        well_formed = len(parts) == columns and re.fullmatch(r"\d+(,\d+)*", parts[-1])
-        if not well_formed or (columns == 3 and not re.fullmatch(r"[1-9]\d*", numbers[0])):
+        well_formed = len(parts) == columns and re.fullmatch(r"\d{1,9}(,\d{1,9})*", parts[-1])
+        if not well_formed or (columns == 3 and not re.fullmatch(r"[1-9]\d{0,9}", numbers[0])):
             raise malformed(
                 request.file, number, repr(line), f"{shape!r} (label: an index, or several as 1,4,7)"
             )

@@ -18,7 +18,7 @@ def read_ucf101(request: Request) -> Parsed:
     names = request.label_names or beside(request.file, "classInd.txt")
     rows: list[Row] = []
     for number, line in numbered_lines(request.file):
-        match = re.fullmatch(r"(([^/]+)/[^/]+?\.\w+)(?:\s+(\d+))?", line)
+        match = re.fullmatch(r"(([^/]+)/[^/]+?\.\w+)(?:\s+(\d{1,9}))?", line)
         if match is None:
             raise malformed(request.file, number, repr(line), "'Class/video.avi index' or 'Class/video.avi'")
         path, name, index = match[1], match[2], match[3]
