@@ -402,7 +402,7 @@ def test_predict_writes_what_it_read_and_lists_what_it_could_not(
     ]
     assert main(arguments) == 1
     captured = capsys.readouterr()
-    assert "no prediction for 1 of the videos" in captured.err
+    assert "no prediction for 1 of 7 videos" in captured.err
     assert str(broken) in captured.out
     with output.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -437,4 +437,4 @@ def test_decoders_print_nothing_of_their_own(
     data_dir: Path, trained: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["predict", str(data_dir / "odd_videos"), "--model", str(trained)]) == 1
-    assert capfd.readouterr().err == "error: no prediction for 3 of the videos (listed above)\n"
+    assert capfd.readouterr().err == "error: no prediction for 3 of 28 videos (listed above)\n"

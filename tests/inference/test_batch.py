@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from interlace.inference import Recognizer
-from interlace.inference.batch import Failure, expand, predict_files
+from interlace.inference.batch import AnswerOptions, Failure, Stopped, answer, expand, predict_files
 
 
 def names(paths: list[Path], root: Path) -> list[str]:
@@ -152,6 +152,57 @@ def test_ctrl_c_keeps_what_is_done(
     assert failures == [
         Failure(str(tmp_path / "b.mp4"), "stopped by Ctrl-C before it was done; 1 more were not begun")
     ]
+
+
+def test_one_video_is_answered_or_fails(
+    recognizer: Recognizer, make_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = make_video(tmp_path / "a.mp4", num_frames=20, fps=2.0)
+    assert answer(recognizer, path, AnswerOptions(top_k=2)) == [recognizer(path, top_k=2)]
+    windows = answer(recognizer, path, AnswerOptions(timeline="on", window_seconds=4.0, hop_seconds=3.0))
+    assert windows == recognizer.timeline(path, window_seconds=4.0, hop_seconds=3.0)
+    assert answer(recognizer, tmp_path / "b.mp4") == Failure(
+        str(tmp_path / "b.mp4"), "no such file or folder, and no file matches it as a pattern"
+    )
+
+
+def test_a_video_that_does_not_fit_into_memory_is_a_failure(
+    recognizer: Recognizer, make_video: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "a.mp4")
+
+    def full(path: Path) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(recognizer, "open", full)
+    assert answer(recognizer, path) == Failure(str(path), "its frames do not fit into memory")
+
+
+def test_ctrl_c_in_a_video_brings_the_windows_that_are_done(
+    recognizer: Recognizer, make_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = make_video(tmp_path / "a.mp4", num_frames=20, fps=2.0)
+
+    def press_ctrl_c(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    options = AnswerOptions(timeline="on", window_seconds=1.0)
+    with pytest.raises(Stopped) as stop:
+        answer(recognizer, path, options, press_ctrl_c)
+    assert stop.value.predictions == recognizer.timeline(path, window_seconds=1.0)[:8]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"top_k": 0}, "top_k=0 asks for no label"),
+        ({"window_seconds": 0.0}, r"window_seconds=0\.0 must be above zero"),
+        ({"hop_seconds": float("nan")}, "hop_seconds=nan must be above zero"),
+    ],
+)
+def test_what_no_video_can_answer_is_refused_at_once(asked: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        AnswerOptions(**asked)
 
 
 @pytest.mark.real_data

@@ -11,6 +11,8 @@ import pytest
 
 from interlace.inference.batch import Failure
 from interlace.inference.output import (
+    MOST_IN_TABLE,
+    Printer,
     check_suffix,
     events_file,
     events_to_csv,
@@ -69,6 +71,30 @@ def test_on_a_terminal_a_table_with_every_cell(monkeypatch: pytest.MonkeyPatch) 
     assert "c.mp4 - is empty; record it again" in shown
 
 
+def test_answers_are_printed_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
+    with Printer(num_videos=3) as show:
+        show(FAILURES[0])
+        assert capsys.readouterr().out == "c.mp4: FAILED: is empty; record it again\n"
+        show(PREDICTIONS[1:])
+        assert capsys.readouterr().out.splitlines() == lines(PREDICTIONS[1:])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("num_videos", "in_table"), [(MOST_IN_TABLE, True), (MOST_IN_TABLE + 1, False)])
+def test_few_answers_are_a_table_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, num_videos: int, in_table: bool
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "150")
+    with Printer(num_videos) as show:
+        show(PREDICTIONS[:1])
+        show(FAILURES[0])
+        assert terminal.getvalue().splitlines() == ([] if in_table else lines(PREDICTIONS[:1], FAILURES))
+    assert ("video" in terminal.getvalue()) == in_table
+    assert "c.mp4" in terminal.getvalue()
+
+
 def test_a_table_without_notes_has_no_column_for_them() -> None:
     assert [column.header for column in table(PREDICTIONS[1:3]).columns] == [
         "video",
@@ -105,6 +131,23 @@ def test_json_reads_back() -> None:
         "top": [{"label": "wave", "score": 0.5}, {"label": "clap", "score": 0.5}],
         "notes": [],
     }
+
+
+@pytest.mark.parametrize("predictions", [PREDICTIONS, PREDICTIONS[:1], []])
+@pytest.mark.parametrize("failures", [FAILURES, []])
+def test_json_in_parts_is_json_as_a_whole(predictions: list[Prediction], failures: list[Failure]) -> None:
+    text = to_json(predictions, failures)
+    assert text == json.dumps(json.loads(text), indent=2) + "\n"
+
+
+def test_a_csv_has_room_for_as_many_labels_as_are_told(tmp_path: Path) -> None:
+    path = write_predictions(tmp_path / "x.csv", [], FAILURES, num_ranks=2)
+    assert path.read_text().splitlines() == [
+        "path,start_seconds,end_seconds,label,score,label_2,score_2,notes,error",
+        "c.mp4,,,,,,,,is empty; record it again",
+    ]
+    write_predictions(path, PREDICTIONS, FAILURES, num_ranks=2)
+    assert path.read_text() == to_csv(PREDICTIONS, FAILURES)
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.json", "deep/er/x.JSON"])

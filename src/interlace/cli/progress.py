@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from interlace.printable import printable
 
 
 @contextmanager
@@ -16,12 +20,20 @@ def bar_of_videos(doing: str) -> Iterator[Callable[[int | float, int, Path], Non
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    settings: dict[str, Any] = {"transient": True, "disable": not console.is_terminal}
+    # What is printed meanwhile stands above the bar; in a pipe it must stay in the pipe.
+    settings["redirect_stdout"] = sys.stdout.isatty()
+    with Progress(*columns, console=console, **settings) as bar:
         task = bar.add_task(doing, total=None)
 
         def report(done: int | float, total: int, path: Path) -> None:
-            bar.update(task, completed=done, total=total, description=path.name)
+            bar.update(task, completed=done, total=total, description=printable(path.name))
 
         yield report

@@ -1,0 +1,1 @@
+"""What `benchmarks/soak.py` is made of: clips, broken files, and a watch over processes."""
