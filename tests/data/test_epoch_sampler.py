@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 
 import pytest
@@ -34,30 +33,10 @@ def test_the_global_random_state_is_neither_read_nor_moved() -> None:
     assert draw(EpochSampler(11, seed=5), 3) == first
 
 
-def test_replicas_are_disjoint_and_together_complete() -> None:
-    parts = [draw(EpochSampler(12, seed=5, num_replicas=3, rank=rank), 2) for rank in range(3)]
-    assert [len(part) for part in parts] == [4, 4, 4]
-    assert sorted(itertools.chain(*parts)) == list(range(12))
-
-
-@pytest.mark.parametrize(("num_samples", "num_replicas"), [(11, 3), (2, 5)])
-def test_replicas_are_equally_long(num_samples: int, num_replicas: int) -> None:
-    samplers = [
-        EpochSampler(num_samples, 5, num_replicas=num_replicas, rank=rank) for rank in range(num_replicas)
-    ]
-    parts = [draw(sampler, 2) for sampler in samplers]
-    assert {len(part) for part in parts} == {len(samplers[0])} == {-(-num_samples // num_replicas)}
-    counts = Counter(position % num_samples for position in itertools.chain(*parts))
-    assert set(counts) == set(range(num_samples))
-    assert max(counts.values()) - min(counts.values()) <= 1
-
-
-@pytest.mark.parametrize(("num_replicas", "total"), [(1, 10), (3, 12)])
-def test_repeats_have_positions_of_their_own(num_replicas: int, total: int) -> None:
+def test_repeats_have_positions_of_their_own() -> None:
     weights = torch.tensor([7.0, *[1.0] * 9], dtype=torch.float64)
-    samplers = [EpochSampler(10, 5, weights, num_replicas, rank) for rank in range(num_replicas)]
-    positions = list(itertools.chain(*zip(*(draw(sampler, 2) for sampler in samplers), strict=True)))
-    assert len(set(positions)) == len(positions) == total
+    positions = draw(EpochSampler(10, 5, weights), 2)
+    assert len(set(positions)) == len(positions) == 10
     counts = Counter(position % 10 for position in positions)
     assert counts[0] >= 4
     for index, count in counts.items():  # in the order in which they come
@@ -96,8 +75,6 @@ def test_balanced_weights_of_several_labels_take_the_rarest() -> None:
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"num_samples=0: there is no clip"):
         EpochSampler(0, seed=0)
-    with pytest.raises(ValueError, match=r"rank=2 is not one of num_replicas=2"):
-        EpochSampler(4, seed=0, num_replicas=2, rank=2)
     with pytest.raises(ValueError, match=r"weights must be 4 numbers >= 0"):
         EpochSampler(4, seed=0, weights=torch.zeros(4, dtype=torch.float64))
 

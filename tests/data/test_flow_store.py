@@ -113,7 +113,7 @@ def test_a_run_goes_on_where_it_was_interrupted(root, tmp_path):
     assert there[0] == tmp_path / "a/one.mp4"
     assert video.open(there[0], modality="flow").num_frames == 7
     assert not list(tmp_path.rglob("*.part"))
-    left = tmp_path / "b" / ".two.mp4.part"  # as a killed process leaves it
+    left = tmp_path / "b" / ".two.mp4.999999999-0123abcd.part"  # as a killed process leaves it
     left.mkdir(parents=True, exist_ok=True)
     (left / "flow_x_00099.jpg").touch()
     assert video.find_videos(tmp_path) == there

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from interlace.data.epoch_sampler import EpochSampler
-from interlace.training.loader import TrainLoader, batches_per_epoch
+from interlace.training.loader import TrainLoader, validation_batches
 
 
 class Numbers(list):
@@ -15,26 +15,19 @@ class Numbers(list):
 
 def loader(num_clips: int = 11, **changes) -> TrainLoader:
     arguments = {"batch_size": 3, "num_workers": 0, "collate": list, "seed": 0, **changes}
-    rank, world_size = arguments.pop("rank", 0), arguments.get("world_size", 1)
-    order = EpochSampler(num_clips, 0, None, world_size, rank)
-    return TrainLoader(Numbers(range(num_clips)), order, **arguments)
+    return TrainLoader(Numbers(range(num_clips)), EpochSampler(num_clips, 0), **arguments)
 
 
 def test_every_clip_once_and_another_order_each_epoch():
     batches = loader()
     first = list(batches)
-    assert [len(batch) for batch in first] == [3, 3, 3, 2]
+    assert [len(batch) for batch in first] == [2, 3, 3, 3]
     assert sorted(chain(*first)) == list(range(11))
     batches.set_epoch(1)
     assert list(batches) != first
     batches.set_epoch(0)
     assert list(batches) == first
     assert batches.dataset.epoch == 0
-
-
-def test_a_rest_of_less_than_half_a_batch_waits_for_the_next_epoch():
-    assert [len(batch) for batch in loader(10)] == [3, 3, 3]
-    assert [batches_per_epoch(n, 4) for n in (1, 5, 6, 8, 9, 10)] == [1, 1, 2, 2, 2, 3]
 
 
 def test_goes_on_where_it_stopped():
@@ -49,9 +42,33 @@ def test_goes_on_where_it_stopped():
 
 
 def test_two_devices_share_the_batches_of_one():
-    whole = list(loader(12, batch_size=4))
-    parts = [list(loader(12, batch_size=2, world_size=2, rank=rank)) for rank in (0, 1)]
+    whole = list(loader(11, batch_size=4, accumulate=2))
+    parts = [list(loader(11, batch_size=2, accumulate=2, world_size=2, rank=rank)) for rank in (0, 1)]
     assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
+    assert [len(batch) for batch in parts[1]] == [1, 1, 1, 1]
+
+
+def test_gone_on_with_by_another_number_of_devices():
+    whole = list(loader(11, batch_size=4))
+    stopped = loader(11, batch_size=4)
+    assert [next(iter(stopped))] == whole[:1]
+    for devices in (2, 4):
+        parts = [
+            loader(11, batch_size=4 // devices, world_size=devices, rank=rank) for rank in range(devices)
+        ]
+        for part in parts:
+            part.load_state_dict(stopped.state_dict())
+        rest = [sorted(chain(*batches)) for batches in zip(*parts, strict=True)]
+        assert rest == [sorted(batch) for batch in whole[1:]]
+
+
+def test_validation_clips_are_on_one_device_each_and_batches_on_all():
+    for num_clips, batch_size, devices in ((1, 1, 3), (2, 2, 5), (11, 2, 3), (12, 2, 3), (13, 4, 1)):
+        parts = [validation_batches(num_clips, batch_size, rank, devices) for rank in range(devices)]
+        assert sorted(chain(*chain(*parts))) == list(range(num_clips))
+        assert {len(part) for part in parts} == {len(parts[0])}
+        assert len(parts[0]) >= 1
+        assert max(len(batch) for part in parts for batch in part) <= batch_size
 
 
 def test_worker_processes_give_the_same_batches():

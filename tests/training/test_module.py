@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -56,7 +55,7 @@ def validate(tested: ClassificationModule, views, label, sizes) -> dict[str, tor
     tested.log_dict = lambda values, **_: logged.update(values)
     for part, own in zip(views.split(sizes), label.split(sizes), strict=True):
         tested.validation_step({"views": part, "label": own, "errors": []})
-    tested.validation_step({"label": torch.empty(0), "errors": [(0, "cannot be read")]})
+    tested.validation_step({"label": torch.empty(0, dtype=torch.int64), "errors": [(0, "cannot be read")]})
     tested.on_validation_epoch_end()
     return logged
 
@@ -88,19 +87,9 @@ def test_mean_average_precision_does_not_depend_on_the_batches(sizes):
     assert float(logged["val_mAP"]) == pytest.approx(100 * ((1 / 2 + 2 / 3 + 3 / 4) / 3 + 1 + 1) / 3)
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
-def test_scores_that_are_no_numbers_are_an_error(wrong):
-    views = torch.zeros(2, 1, 2, 3, 5, 4)
-    views[1, 0, 0, 2] = wrong
-    tested = module().eval()
-    tested.trainer = SimpleNamespace(current_epoch=3)
-    with pytest.raises(ValueError, match=r"validation gives a loss of (nan|inf) in epoch 4; lower --lr"):
-        tested.validation_step({"views": views, "label": torch.tensor([0, 1]), "errors": []})
-
-
 def test_nothing_to_measure_is_an_error():
     tested = module().eval()
-    tested.validation_step({"label": torch.empty(0), "errors": [(0, "cannot be read")]})
+    tested.validation_step({"label": torch.empty(0, dtype=torch.int64), "errors": [(0, "cannot be read")]})
     with (
         pytest.warns(UserWarning, match="was called before the ``update`` method"),
         pytest.raises(ValueError, match=r"validation gives no val_loss.*: none of its clips could be read"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 
-from interlace.training.config import TrainConfig
-from interlace.training.run_folder import differences, open_run_folder, to_plain
+from interlace.training.config import TrainConfig, TrainerConfig
+from interlace.training.run import train
+from interlace.training.run_folder import differences, open_run_folder, require_whole, to_plain
 
 
 def test_differences_are_named_by_their_path():
@@ -66,3 +72,84 @@ def test_a_run_of_when_the_numbers_were_written_goes_on(tmp_path, name):
         open_run_folder(replace(config, num_segments=16), device="cpu")
     with pytest.raises(ValueError, match="crop_scales was"):
         open_run_folder(replace(config, modality="flow"), device="cpu")
+
+
+def test_another_number_of_devices_needs_as_many_clips_a_step(tmp_path):
+    config = TrainConfig(data=Path("clips"), output=tmp_path / "run", resume=True, batch_size=6)
+    open_run_folder(config, device="cpu")
+    (tmp_path / "run" / "last.ckpt").touch()
+
+    def go_on(devices: int, batch_size: int, nodes: int = 1) -> Path | None:
+        trainer = TrainerConfig(devices=devices, num_nodes=nodes, strategy="fsdp")
+        return open_run_folder(replace(config, batch_size=batch_size, trainer=trainer), device="cpu")
+
+    checkpoint = tmp_path / "run" / "last.ckpt"
+    assert go_on(2, 3) == go_on(1, 1, nodes=6) == checkpoint
+    with pytest.raises(ValueError, match=r"a step had 6 clips \(1 x 6\); on 3 devices give --batch_size 2"):
+        go_on(3, 6)
+    with pytest.raises(
+        ValueError, match=r"6 clips .*, which 4 devices cannot share; take one of \[1, 2, 3, 6\]"
+    ):
+        go_on(4, 6)
+
+
+class Evil:
+    """A pickle that makes a file when it is read."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.system, (f"touch {self.mark}",)
+
+
+def _flip_a_bit(checkpoint: Path, mark: Path) -> None:
+    content = bytearray(checkpoint.read_bytes())
+    content[content.index(torch.tensor([4.5, 5.5]).numpy().tobytes()) + 2] ^= 1
+    checkpoint.write_bytes(content)
+
+
+def _cut_off(checkpoint: Path, mark: Path) -> None:
+    os.truncate(checkpoint, checkpoint.stat().st_size - 1)
+
+
+def _empty(checkpoint: Path, mark: Path) -> None:
+    checkpoint.write_bytes(b"")
+
+
+def _hold_code(checkpoint: Path, mark: Path) -> None:
+    torch.save({"epoch": 3, "callbacks": Evil(mark)}, checkpoint)
+
+
+def _be_a_pickle(checkpoint: Path, mark: Path) -> None:
+    checkpoint.write_bytes(pickle.dumps({"epoch": Evil(mark)}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (_flip_a_bit, "last/data/0"),
+        (_cut_off, "File is not a zip file"),
+        (_empty, "File is not a zip file"),
+        (_hold_code, "it would run posix.system"),
+        (_be_a_pickle, "File is not a zip file"),
+    ],
+)
+def test_a_damaged_or_hostile_last_checkpoint_is_refused_and_nothing_is_changed(
+    tmp_path: Path, harm: Callable[[Path, Path], None], told: str
+) -> None:
+    config = TrainConfig(data=Path("clips"), output=tmp_path / "run", resume=True)
+    open_run_folder(config, device="cpu")
+    checkpoint, mark = tmp_path / "run" / "last.ckpt", tmp_path / "mark"
+    torch.save({"epoch": 3, "state_dict": {"weight": torch.tensor([4.5, 5.5])}}, checkpoint)
+    require_whole(checkpoint)
+    harm(checkpoint, mark)
+    before = checkpoint.read_bytes()
+    with pytest.raises(ValueError, match=r"last\.ckpt: damaged \(") as error:
+        train(config)
+    line = str(error.value)
+    assert told in line
+    assert "restore it from a copy, or begin a new run with another --output" in line
+    assert "\n" not in line
+    assert checkpoint.read_bytes() == before
+    assert not mark.exists()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations, read_annotations
+from interlace.data.shards.folder import is_shard_folder, read_shards
 from interlace.data.splits import VAL_NAMES, find_split_files, hold_out, holds_both, read_splits, trained_on
 from interlace.data.video import find_videos
 
@@ -20,13 +21,20 @@ def evaluation_clips(
     format: str = "auto",
     labels: Path | None = None,
     missing: Literal["raise", "skip"] = "raise",
+    outside: bool = False,
 ) -> Annotations:
     """The clips to score a checkpoint on, with the checkpoint's classes.
 
     Those of an annotation file if one is given; else those of the validation list that training had, of val.csv or
     test.csv, or of a folder of such a name. Where there is none, the clips of the folder that training held
-    out, wherever the folder lies now; and in a folder that training never saw, all.
+    out, wherever the folder lies now; and in a folder that training never saw, all. Of shards, their validation clips.
     """
+    if is_shard_folder(data):
+        if annotations is not None or labels is not None or format != "auto":
+            raise ValueError(
+                f"{data}: shards bring their labels and splits; give no annotation file or format"
+            )
+        return read_shards(data, classes=card.labels)[1]
     split = card.training.get("split", {}) if annotations is None else {}
     trained_here = bool(split) and card.training.get("data") == str(data.resolve())
     train: Path | None = None
@@ -48,6 +56,7 @@ def evaluation_clips(
         split=inside,
         classes=card.labels,
         missing=missing,
+        outside=outside,
     )
     if annotations is not None or inside is not None:
         return clips
@@ -73,16 +82,25 @@ def _path(name: str | None) -> Path | None:
 
 
 def all_clips(
-    data: Path, annotations: Path | None, *, format: str = "auto", labels: Path | None = None
+    data: Path,
+    annotations: Path | None,
+    *,
+    format: str = "auto",
+    labels: Path | None = None,
+    outside: bool = False,
 ) -> Annotations | list[Path]:
     """All labelled clips of a data set, both splits; or, in a folder without labels, all its videos."""
+    if is_shard_folder(data):
+        raise ValueError(
+            f"{data}: check the files that the shards were made of; `interlace shard --verify` checks shards"
+        )
     if annotations is not None:
-        return read_annotations(data, annotations, format=format, labels=labels)
+        return read_annotations(data, annotations, format=format, labels=labels, outside=outside)
     if not _has_labels(data, format):
         return find_videos(data)
     if not any((data / name).exists() for name in ("train.csv", "train")):
-        return read_annotations(data, format=format, labels=labels)
-    train, val = read_splits(data, format=format, labels=labels)
+        return read_annotations(data, format=format, labels=labels, outside=outside)
+    train, val = read_splits(data, format=format, labels=labels, outside=outside)
     both = tuple(dict.fromkeys((*train.samples, *val.samples)))
     return replace(train, samples=both, source=f"training and validation clips of {data}")
 

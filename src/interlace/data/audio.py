@@ -22,6 +22,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from interlace.data.first_frame import first_frame_seconds
+from interlace.data.limits import SOUND_SECONDS
+from interlace.data.out_of_memory import require_memory
+from interlace.data.reader import VideoError
 from interlace.data.sound_runs import sound_pieces
 from interlace.data.sound_spans import NOTABLE_SECONDS, Span, add, covered, gap_notes, joined
 from interlace.data.tracks import open_track
@@ -60,7 +63,8 @@ def read_seconds_of_sound(
         start_seconds: when row 0 begins, on the clock of the file; the first frame if not given.
 
     Raises:
-        VideoError: missing, empty, not a video, without a video track.
+        VideoError: missing, empty, not a video, without a video track; longer than the limit (see
+            :mod:`interlace.data.limits`).
         ValueError: a rate or a number of seconds below 1.
 
     Example:
@@ -80,6 +84,7 @@ def read_seconds_of_sound(
         return silence(
             sample_rate_hz=sample_rate_hz, num_seconds=num_seconds, note="a folder of pictures has no sound"
         )
+    SOUND_SECONDS.check(path, num_seconds, VideoError)
     start = first_frame_seconds(path) if start_seconds is None else start_seconds
     samples = np.zeros(num_seconds * sample_rate_hz, dtype=np.float32)
     container, _ = open_track(path, 1, probe=True)
@@ -89,6 +94,8 @@ def read_seconds_of_sound(
         if stream is not None:
             errors: list[str] = []
             spans = _fill(samples, container, stream, start, sample_rate_hz, errors)
+            for reason in set(errors):
+                require_memory(path, reason)
             notes += _damage_notes(errors)
             notes += gap_notes(spans, sample_rate_hz, _lasts_seconds(container, start, num_seconds))
     heard = covered(spans, num_seconds, sample_rate_hz) >= NOTABLE_SECONDS * sample_rate_hz

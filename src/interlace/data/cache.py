@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,23 +143,31 @@ class ClipCache:
                     self._stop(account, f"the limit of {self.limit / 1e9:g} GB is reached")
                 return not account["full"]
         except OSError as error:
-            _log.warning("%s: decoded videos cannot be kept there (%s)", self.folder, error)
+            self._warn(error)
             return False
 
     def _write(self, file: Path, content: bytes) -> bool:
         if not self._has_room(len(content)):
             return False
-        with self._account() as account:  # one process writes at a time
-            if file.exists():
-                return True
-            try:
-                with whole_file(file) as beside:
-                    beside.write_bytes(content)
-            except OSError as error:
-                self._stop(account, error.strerror or str(error))
-                return False
-            account["bytes"] += len(content)
-            return True
+        try:
+            with self._account() as account:  # one process writes at a time
+                return file.exists() or self._write_counted(file, content, account)
+        except OSError as error:  # the folder was deleted just now
+            self._warn(error)
+            return False
+
+    def _write_counted(self, file: Path, content: bytes, account: dict[str, Any]) -> bool:
+        try:
+            with whole_file(file) as beside:
+                beside.write_bytes(content)
+        except OSError as error:
+            self._stop(account, os.strerror(error.errno) if error.errno else str(error))
+            return False
+        account["bytes"] += len(content)
+        return True
+
+    def _warn(self, error: OSError) -> None:
+        _log.warning("%s: decoded videos cannot be kept there (%s)", self.folder, error)
 
     def _stop(self, account: dict[str, Any], reason: str) -> None:
         account["full"] = True

@@ -20,6 +20,7 @@ from interlace.data import video
 from interlace.data.annotations import Annotations, Sample
 from interlace.data.check_report import CheckReport, ClipCheck
 from interlace.data.dataset import usable_frames
+from interlace.data.out_of_memory import is_out_of_memory
 from interlace.data.reader import OnError, VideoError, VideoReader
 from interlace.data.video import Flow
 from interlace.modality import Modality
@@ -114,6 +115,15 @@ def check_clip(
             )
     except VideoError as error:
         return ClipCheck(path=sample.path, labels=labels, status="unreadable", problem=str(error))
+    except (MemoryError, RuntimeError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        problem = (
+            f"{sample.path}: out of memory while decoding it, which says nothing of the file; check it again "
+        )
+        return ClipCheck(
+            path=sample.path, labels=labels, status="unreadable", problem=f"{problem}with --num_workers 1"
+        )
 
 
 def _oddities(reader: VideoReader) -> list[str]:

@@ -15,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from interlace.data.reader import OnError
+from interlace.files import whole_file
+from interlace.printable import printable
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,12 @@ class CheckReport:
     def to_json(self, path: str | Path) -> Path:
         """Write everything to a JSON file."""
         path = Path(path)
-        path.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with whole_file(path) as beside:
+            beside.write_text(
+                json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n",
+                encoding="utf-8",
+                errors="backslashreplace",  # names of files that are no UTF-8: as JSON writes them
+            )
         return path
 
     def print(self, console: Console | None = None) -> None:
@@ -171,7 +178,7 @@ class CheckReport:
             # Clips of a list file may lie anywhere, of which nothing is common.
             common = os.path.commonpath([clip.path.parent for clip in listed])
             folder = f"{common}{os.sep}" if Path(common).name else ""
-            parts.append(Text(f"clips to look at in {folder}" if folder else "clips to look at"))
+            parts.append(Text(printable(f"clips to look at in {folder}" if folder else "clips to look at")))
             if rows := [clip for clip in listed if clip.short or clip.odd]:
                 table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
                 table.add_column("clip", overflow="fold")
@@ -180,12 +187,13 @@ class CheckReport:
                 table.add_column("remarks")
                 for clip in rows:
                     path, size = str(clip.path).removeprefix(folder), f"{clip.width}x{clip.height}"
-                    remarks = Text(self._remarks(clip).replace(folder, ""))
-                    table.add_row(Text(path), str(clip.num_frames), size, remarks)
+                    remarks = Text(printable(self._remarks(clip).replace(folder, "")))
+                    table.add_row(Text(printable(path)), str(clip.num_frames), size, remarks)
                 parts.append(table)
             for clip in [*self.damaged, *self.unreadable]:
                 problem = clip.problem.removeprefix(f"{clip.path}: ").removeprefix("damaged: ")
-                parts.append(Text(f"{str(clip.path).removeprefix(folder)}: {clip.status}: {problem}"))
+                line = f"{str(clip.path).removeprefix(folder)}: {clip.status}: {problem}"
+                parts.append(Text(printable(line)))
         if self.classes:
             title = (
                 "classes"
@@ -194,10 +202,12 @@ class CheckReport:
             )
             table = Table("class", "readable clips", title=title)
             for name, count in self.class_counts.items():
-                table.add_row(Text(name), f"{count} - too few" if name in self.small_classes else str(count))
+                table.add_row(
+                    Text(printable(name)), f"{count} - too few" if name in self.small_classes else str(count)
+                )
             parts.append(table)
-        parts += [Text(f"most clips: {remark}") for remark in self.common]
-        return [*parts, Text(str(self))]
+        parts += [Text(printable(f"most clips: {remark}")) for remark in self.common]
+        return [*parts, Text(printable(str(self)))]
 
     def _remarks(self, clip: ClipCheck) -> str:
         return "; ".join([*(["short"] if clip.short else []), *clip.odd])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from interlace.data import video
 from interlace.data.annotations import Annotations, Sample
+from interlace.data.at_work import AtWork
 from interlace.data.cache import ClipCache
 from interlace.data.mirror import mirror_of
+from interlace.data.out_of_memory import naming_clips
 from interlace.data.sampling import Sampling, frame_span
 from interlace.data.seed import mixed_seed
 from interlace.data.video import Flow, VideoError, VideoReader
@@ -64,6 +68,11 @@ class TrainDataset(Dataset[dict[str, Any]]):
         self.cache = cache
         self.modality: Modality = modality
         self.flow: Flow = flow
+        self.at_work = AtWork(annotations.samples)
+        if cache is not None and annotations.store is not None:
+            raise ValueError(
+                "decode.cache keeps what is decoded of files; it cannot be used with shards, leave it off"
+            )
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see it change
 
     def set_epoch(self, epoch: int) -> None:
@@ -78,6 +87,10 @@ class TrainDataset(Dataset[dict[str, Any]]):
             self[index] for index in range(len(self))
         )  # as no position is out of range, nothing else ends it
 
+    def __getitems__(self, positions: list[int]) -> list[dict[str, Any]]:
+        """A batch of items; an error of memory names its clips."""
+        return self.at_work.read(self.__getitem__, positions)
+
     def __getitem__(self, position: int) -> dict[str, Any]:
         occurrence, index = divmod(position, len(self))
         sample = self.annotations.samples[index]
@@ -85,7 +98,8 @@ class TrainDataset(Dataset[dict[str, Any]]):
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, index, 2 * occurrence))
         try:
             with open_sample(
-                sample,
+                self.annotations,
+                index,
                 self.color,
                 self.on_error,
                 self.frame_template,
@@ -148,15 +162,21 @@ class ViewDataset(Dataset[dict[str, Any]]):
         self.cache = cache
         self.modality: Modality = modality
         self.flow: Flow = flow
+        self.at_work = AtWork(annotations.samples)
 
     def __len__(self) -> int:
         return len(self.annotations)
+
+    def __getitems__(self, positions: list[int]) -> list[dict[str, Any]]:
+        """A batch of items; an error of memory names its clips."""
+        return self.at_work.read(self.__getitem__, positions)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample = self.annotations.samples[index]
         try:
             with open_sample(
-                sample,
+                self.annotations,
+                index,
                 self.color,
                 self.on_error,
                 self.frame_template,
@@ -183,7 +203,8 @@ class ViewDataset(Dataset[dict[str, Any]]):
 
 
 def open_sample(
-    sample: Sample,
+    annotations: Annotations,
+    index: int,
     color: Literal["rgb", "gray"],
     on_error: Literal["raise", "skip"],
     frame_template: str | None,
@@ -191,11 +212,12 @@ def open_sample(
     cache: ClipCache | None = None,
     modality: Modality = "rgb",
     flow: Flow = "dis",
-) -> VideoReader:
-    """The sample's video."""
-    opened_by = video.open if cache is None else cache.open
-    return opened_by(
-        sample.path,
+) -> AbstractContextManager[VideoReader]:
+    """The video of the clip at ``index``."""
+    sample, store = annotations.samples[index], annotations.store
+    by_path = video.open if cache is None else cache.open
+    opened = partial(by_path, sample.path) if store is None else partial(store.open, sample)
+    return opened(
         color=color,
         on_error=on_error,
         frame_template=frame_template,
@@ -215,7 +237,8 @@ def usable_frames(reader: VideoReader, sample: Sample) -> tuple[int, int]:
         VideoError: the folder holds fewer pictures than promised, or no frame lies within the bounds.
     """
     end = reader.num_frames
-    if sample.num_frames is not None and sample.path.is_dir():
+    is_folder = sample.path.is_dir() or reader.path != sample.path  # shards keep the number for folders alone
+    if sample.num_frames is not None and is_folder:
         if sample.num_frames > end:
             raise VideoError(
                 f"{sample.path}: the list file promises {sample.num_frames} frames, the folder holds {end}; "
@@ -243,11 +266,11 @@ def target(labels: tuple[int, ...], annotations: Annotations) -> int | Tensor:
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Stack the items that could be read; "errors" lists (index, reason) of the others.
 
-    "notes" lists (index, note) of those in which a neighbour stood in for a damaged frame.
+    "notes" lists (index, note) of those in which a neighbour stood in for a damaged frame. A batch may come out empty:
+    it has no "clip" or "views", and no label or index. Other devices may have clips then.
 
     Raises:
-        VideoError: no video of a training batch could be read. A batch of views may come out empty: it has no
-            "views", and no label or index.
+        OutOfMemoryError: there is no memory for the batch, or no shared memory to hand it to the training process.
     """
     errors = [(item["index"], item["error"]) for item in items if "error" in item]
     read = [item for item in items if "error" not in item]
@@ -259,12 +282,14 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
     if read:
         pixels = "clip" if "clip" in read[0] else "views"
-        batch[pixels] = torch.stack([item[pixels] for item in read])
+        with naming_clips(
+            lambda: [f"number {item['index']}" for item in read], "while a batch is put together"
+        ):
+            batch[pixels] = torch.stack([item[pixels] for item in read])
+            if get_worker_info() is not None:
+                batch[
+                    pixels
+                ].share_memory_()  # here, where it can fail with an error: on the way it would be lost
         labels = [item["label"] for item in read]
         batch["label"] = torch.stack(labels) if isinstance(labels[0], Tensor) else torch.tensor(labels)
-    elif "clip" in items[0]:
-        raise VideoError(
-            f"none of the {len(items)} videos of a training batch could be read; the first: {errors[0][1]}; "
-            "see `interlace check`"
-        )
     return batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float64, Int64
@@ -13,16 +13,18 @@ from interlace.data.seed import mixed_seed
 
 
 class EpochSampler(Sampler[int]):
-    """Positions of one epoch for one replica; every clip once, or by ``weights``.
+    """Positions of one epoch, for all devices together; every clip once, or by ``weights``.
 
     With ``weights`` (one a clip) as many clips are drawn as there are; a clip whose share is 2.3 comes two or
     three times. The position of a clip's first occurrence in the epoch is its index, that of the next one
-    index + num_samples, then index + 2 num_samples: a data set can draw each anew. Replicas see disjoint parts of
-    one order that together is complete; if it does not divide, the first few are seen twice, so that all replicas
-    take the same number of steps.
+    index + num_samples, then index + 2 num_samples: a data set can draw each anew. The devices' shares of this order
+    are dealt out by :class:`interlace.data.epoch_plan.EpochPlan`.
+
+    ``arrange`` puts an epoch's clips in another order, of (clips, epoch): see
+    :class:`interlace.data.shards.order.ReadingOrder`.
 
     Raises:
-        ValueError: no clip, a rank outside the replicas, weights of the wrong number or all zero.
+        ValueError: no clip, weights of the wrong number or all zero.
 
     Example:
         >>> from interlace.data.epoch_sampler import EpochSampler
@@ -35,13 +37,10 @@ class EpochSampler(Sampler[int]):
         num_samples: int,
         seed: int,
         weights: Float64[Tensor, " num_samples"] | None = None,
-        num_replicas: int = 1,
-        rank: int = 0,
+        arrange: Callable[[Int64[Tensor, " num_samples"], int], Int64[Tensor, " num_samples"]] | None = None,
     ) -> None:
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples}: there is no clip to draw")
-        if not 0 <= rank < num_replicas:
-            raise ValueError(f"rank={rank} is not one of num_replicas={num_replicas}, counted from 0")
         if weights is not None and (len(weights) != num_samples or weights.min() < 0 or weights.sum() <= 0):
             raise ValueError(
                 f"weights must be {num_samples} numbers >= 0 with a positive sum, one for each clip"
@@ -49,8 +48,7 @@ class EpochSampler(Sampler[int]):
         self.num_samples = num_samples
         self.seed = seed
         self.weights = weights
-        self.num_replicas = num_replicas
-        self.rank = rank
+        self.arrange = arrange
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -58,20 +56,20 @@ class EpochSampler(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.num_samples // self.num_replicas)
+        return self.num_samples
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.order(self.epoch)[self.rank :: self.num_replicas].tolist())
+        return iter(self.order(self.epoch).tolist())
 
-    def order(self, epoch: int) -> Int64[Tensor, " padded"]:
-        """The epoch's whole order, for all replicas together."""
+    def order(self, epoch: int) -> Int64[Tensor, " num_samples"]:
+        """The epoch's order."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch))
         order = torch.randperm(self.num_samples, generator=generator)
         if self.weights is not None:
             drawn = order[systematic_draw(self.weights[order], generator)]
             order = drawn[torch.randperm(self.num_samples, generator=generator)]
-        padding = len(self) * self.num_replicas - self.num_samples
-        order = torch.cat([order, order.repeat(-(-padding // self.num_samples))[:padding]])
+        if self.arrange is not None:
+            order = self.arrange(order, epoch)
         return order + self.num_samples * earlier_occurrences(order)
 
 

@@ -19,6 +19,8 @@ from torch.nn import functional
 
 from interlace.data.flow import FLOW_METHODS, NO_MOTION, FlowMethod
 from interlace.data.frame_folder import FLOW_PREFIXES, FRAMES_PER_SECOND, FrameFolder, picture_series
+from interlace.data.limits import check_text
+from interlace.data.pictures import file_names
 from interlace.data.reader import OnError, VideoError, VideoReader
 
 ABOUT = "flow.json"
@@ -175,10 +177,31 @@ def read_about(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
+        check_text(file, VideoError)
         about = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VideoError(f"{file}: damaged ({error}); compute the flow again") from error
-    return about if isinstance(about, dict) else {}
+    if not isinstance(about, dict):
+        return {}
+    _check_about(file, about)
+    return about
+
+
+def _check_about(file: Path, about: dict[str, Any]) -> None:
+    """Raise VideoError where a value is none that was ever written."""
+    times = about.get("pts_seconds", [])
+    numbers = [about.get(key) for key in ("fps", "duration_seconds")] if times else []
+    if not isinstance(times, list) or not all(map(_is_number, [*times, *numbers])) or 0 in numbers:
+        raise VideoError(
+            f"{file}: damaged (pts_seconds, fps and duration_seconds must be numbers); compute the flow again"
+        )
+    if not isinstance(about.get("source", {}), dict):
+        raise VideoError(f"{file}: damaged (source is {about['source']!r:.60}); compute the flow again")
+
+
+def _is_number(value: Any) -> bool:
+    """A time in seconds or a rate: JSON also has numbers beyond all bounds, and those that are none."""
+    return type(value) in (int, float) and 0 <= value < 1e9
 
 
 def stored_method(folder: Path) -> FlowMethod | None:
@@ -189,7 +212,7 @@ def stored_method(folder: Path) -> FlowMethod | None:
 
 def _templates(path: Path) -> list[str]:
     """Those of the names of the x and the y pictures."""
-    series = picture_series([file.name for file in path.iterdir()])
+    series = picture_series(file_names(path))
     templates = []
     for prefix in FLOW_PREFIXES:
         found = [(suffix, numbered) for (start, suffix), numbered in series.items() if start == prefix]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from interlace.data.flow import BOUND, FlowMethod, flow_algorithm, with_flow
 from interlace.data.flow_folder import ABOUT, holds_flow, read_about
 from interlace.data.reader import OnError, VideoError, VideoReader
 from interlace.data.snippets import SNIPPET_SHORT_SIDE
+from interlace.files import whole_folder
 
 JPEG_QUALITY = 95
 FRAMES_PER_READ = 4
@@ -133,7 +134,9 @@ def write_flow(reader: VideoReader, folder: Path, *, stop: threading.Event | Non
         height, width = fields.shape[-2:]
         for i, field in enumerate(fields.numpy(), start=first + 1):
             for axis, picture in zip("xy", field, strict=True):
-                Image.fromarray(picture).save(folder / f"flow_{axis}_{i:05d}.jpg", quality=JPEG_QUALITY)
+                encoded = io.BytesIO()  # straight to a full disk Pillow writes a part, and says nothing
+                Image.fromarray(picture).save(encoded, format="JPEG", quality=JPEG_QUALITY)
+                (folder / f"flow_{axis}_{i:05d}.jpg").write_bytes(encoded.getvalue())
     return height, width
 
 
@@ -146,10 +149,8 @@ def _store(
     frame_template: str | None,
     stop: threading.Event,
 ) -> None:
-    beside = place.with_name(f".{place.name}.part")  # hidden: no one takes it for a video
-    shutil.rmtree(beside, ignore_errors=True)  # what a killed process has left
-    beside.mkdir(parents=True)
-    try:
+    # Hidden until it is whole, so no one takes it for a video; the flow of a file that was since replaced gives way.
+    with suppress(StoppedError), whole_folder(place) as beside:
         frames = video.open(
             path,
             color="gray",
@@ -161,12 +162,6 @@ def _store(
             size = write_flow(reader, beside, stop=stop)
             about = _about(path, reader, settings, root, size)
         (beside / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
-        shutil.rmtree(place, ignore_errors=True)  # the flow of a file that was since replaced
-        os.replace(beside, place)  # noqa: PTH105 - onto what is not there
-    except StoppedError:
-        pass
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _about(

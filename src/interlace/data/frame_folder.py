@@ -11,6 +11,9 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+from interlace.data.file_state import changed, is_of_the_disk, state_of, unchanged, unreadable
+from interlace.data.limits import FRAMES
+from interlace.data.pictures import ERRORS, file_names, opened_picture
 from interlace.data.pixels import to_gray
 from interlace.data.reader import Color, OnError, VideoError, VideoReader
 
@@ -19,6 +22,8 @@ FRAMES_PER_SECOND = 25.0
 """Taken for a folder of pictures, which holds no timestamps."""
 FLOW_PREFIXES = ("flow_x_", "flow_y_")
 """How the names of stored optical flow begin, which lies beside the frames or alone."""
+_TEMPLATE = re.compile(r"[^{}]*\{(?::0?\d{0,2}d?)?\}[^{}]*")
+"""One number, of so many digits: a longer format could ask for gigabytes, another for what objects hold."""
 _NUMBERED = re.compile(r"^(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\D*)$")
 
 
@@ -27,6 +32,8 @@ class FrameFolder(VideoReader):
 
     The naming is found by itself, or given as a template such as ``"img_{:05d}.jpg"``; of several series in
     one folder the longest counts. There are no timestamps: frame i is taken to be shown at i / 25 s.
+    Pictures that come, go or change between the opening and the end of a reading are an error, whatever ``on_error``
+    says.
     """
 
     def __init__(
@@ -39,6 +46,8 @@ class FrameFolder(VideoReader):
         short_side: int | None = None,
     ) -> None:
         super().__init__(path, color, on_error, short_side)
+        self._state = state_of(path)
+        self._listed: list[str] = []
         self._files = self._find_files(frame_template)
         self._reasons: dict[int, str] = {}
         self._size: tuple[int, int] | None = None
@@ -50,7 +59,7 @@ class FrameFolder(VideoReader):
 
     def _find_files(self, frame_template: str | None) -> list[Path]:
         try:
-            names = sorted(file.name for file in self.path.iterdir())
+            names = listed = file_names(self.path)
         except OSError as error:
             raise VideoError(f"{self.path}: cannot list the folder ({error.strerror}); check it") from error
         if frame_template is None:
@@ -64,6 +73,7 @@ class FrameFolder(VideoReader):
                 )
         first, last = min(numbered), max(numbered)
         example = numbered[first]
+        FRAMES.check(self.path, last - first + 1, VideoError)  # also of the gaps, which are filled
         names = [numbered.get(n) or _renumber(example, n) for n in range(first, last + 1)]
         if len(numbered) < len(names) and self.on_error == "raise":
             missing = next(name for name in names if name not in numbered.values())
@@ -71,6 +81,7 @@ class FrameFolder(VideoReader):
                 f"{self.path}: {missing} is missing between {example} and {numbered[last]}; supply it, "
                 'or read with on_error="skip" to let its neighbour stand in'
             )
+        self._listed = _like(example, listed)
         return [self.path / name for name in names]
 
     def _longest_series(self, names: list[str]) -> dict[int, str]:
@@ -113,9 +124,9 @@ class FrameFolder(VideoReader):
         for position in range(self.num_frames):
             if self._size is None:
                 try:
-                    with Image.open(self._files[position]) as image:
+                    with opened_picture(self._files[position]) as image:
                         self._size = ImageOps.exif_transpose(image).size
-                except (OSError, ValueError, SyntaxError) as error:
+                except ERRORS as error:
                     self._reasons[position] = f"{self._files[position].name}: {error}"
         if self._size is None:
             raise VideoError(f"{self.path}: no picture can be read ({self._reason(0)}); replace them")
@@ -126,8 +137,13 @@ class FrameFolder(VideoReader):
         for position in wanted:
             file = self._files[position]
             try:
-                picture = _read_picture(file, self.color)
-            except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises on damaged files
+                with unchanged(file, state_of(file)):
+                    picture = _read_picture(file, self.color)
+            except VideoError:
+                raise
+            except ERRORS as error:
+                if is_of_the_disk(error):
+                    raise unreadable(file, error) from error
                 self._reasons[position] = f"{file.name}: {error}"
                 continue
             width, height = self._upright_size()
@@ -138,7 +154,21 @@ class FrameFolder(VideoReader):
                     f"{file.name} has {picture.shape[1]}x{picture.shape[0]} pixels, "
                     f"the first picture {width}x{height}"
                 )
+        self._require_same_pictures()
         return pictures
+
+    def _require_same_pictures(self) -> None:
+        """Raise if pictures have come or gone since the folder was listed; other files may."""
+        if state_of(self.path) == self._state:
+            return
+        try:
+            names = file_names(self.path)
+        except OSError as error:
+            raise changed(self.path, "it is gone") from error
+        now = _like(self._listed[0], names)
+        if now != self._listed:
+            name = min({*now} ^ {*self._listed})
+            raise changed(self.path, f"{name} {'came' if name in now else 'went'}")
 
     def _find_blank(self) -> list[int]:
         return [position for position in range(self.num_frames) if not self._read([position])]
@@ -175,22 +205,38 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
+def _like(example: str, names: Iterable[str]) -> list[str]:
+    """The names of the series that a picture is of, by number."""
+    (key,) = picture_series([example]) or [("", "")]
+    numbered = picture_series(names).get(key, {})
+    return [numbered[number] for number in sorted(numbered)] or [example]
+
+
 def _match_template(names: list[str], template: str) -> dict[int, str]:
     """File names by number, of those that the template writes exactly so."""
     prefix, brace, rest = template.partition("{")
     suffix = rest.partition("}")[2]
     numbered = {}
-    try:
-        template.format(1)
-        for name in names if brace else ():
-            number = name[len(prefix) : len(name) - len(suffix)]
-            if number.isdecimal() and template.format(int(number)) == name:
-                numbered[int(number)] = name
-    except (IndexError, KeyError, ValueError) as error:
-        raise ValueError(
-            f'frame_template={template!r} is no template ({error}); write it like "img_{{:05d}}.jpg"'
-        ) from error
+    check_template(template)
+    for name in names if brace else ():
+        number = name[len(prefix) : len(name) - len(suffix)]
+        if number.isdecimal() and template.format(int(number)) == name:
+            numbered[int(number)] = name
     return numbered
+
+
+def check_template(template: str) -> None:
+    """Whether it is a name with a place for one number, of which it says no more than the digits.
+
+    Raises:
+        ValueError: it is another text, or one that would have Python format something else.
+
+    Example:
+        >>> from interlace.data.frame_folder import check_template
+        >>> check_template("img_{:05d}.jpg")
+    """
+    if not _TEMPLATE.fullmatch(template):
+        raise ValueError(f'frame_template={template[:60]!r} is no template; write it like "img_{{:05d}}.jpg"')
 
 
 def _renumber(example: str, number: int) -> str:
@@ -203,7 +249,7 @@ def _renumber(example: str, number: int) -> str:
 
 def _read_picture(file: Path, color: Color) -> UInt8[np.ndarray, "H W C"]:
     """One upright picture; an alpha channel is dropped, 16-bit grey is reduced to 8."""
-    with Image.open(file) as opened:
+    with opened_picture(file) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I"):
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))

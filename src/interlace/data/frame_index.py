@@ -18,9 +18,14 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from interlace.data.limits import FRAMES, PIXELS
+from interlace.data.reader import VideoError
+
 # Not every error of PyAV is an FFmpegError: some are the built-in that fits.
 DECODER_ERRORS = (FFmpegError, ValueError, OSError, MemoryError, RuntimeError)
 _TIMED_FORMATS = {"mov", "matroska", "flv"}
+_PACKETS_A_FRAME = 2
+"""Fields that come one by one."""
 
 
 class ReadError(NamedTuple):
@@ -56,6 +61,7 @@ def index_by_packets(container: InputContainer, stream: VideoStream) -> FrameInd
     errors: list[ReadError] = []
     first: Packet | None = None
     shown: list[tuple[int | None, bool, int]] = []
+    most = FRAMES.value
     for packet in packets_of(container, stream, errors):
         first = first or packet
         if packet.is_discard or _is_hidden(packet, stream.codec_context.name):
@@ -63,6 +69,8 @@ def index_by_packets(container: InputContainer, stream: VideoStream) -> FrameInd
         if packet.is_corrupt:
             errors.append(ReadError(packet.pts, "a packet is incomplete"))
         shown.append((packet.pts, packet.is_keyframe, packet.duration or 0))
+        if len(shown) > most:
+            FRAMES.check(_name(container), len(shown), VideoError)
     order = sorted((pts, is_key, duration) for pts, is_key, duration in shown if pts is not None)
     times = [pts for pts, _, _ in order]
     if len(set(times)) < len(shown):
@@ -81,8 +89,10 @@ def index_by_decoding(container: InputContainer, stream: VideoStream) -> FrameIn
     errors: list[ReadError] = []
     times: list[int | None] = []
     keys: list[int] = []
-    duration = 0
+    duration, most = 0, FRAMES.value
     for frame in frames_of(container, stream, errors):
+        if len(times) == most:
+            FRAMES.check(_name(container), len(times) + 1, VideoError)
         if frame.key_frame:
             keys.append(len(times))
         times.append(frame.pts)
@@ -95,16 +105,26 @@ def index_by_decoding(container: InputContainer, stream: VideoStream) -> FrameIn
 
 
 def packets_of(container: InputContainer, stream: VideoStream, errors: list[ReadError]) -> Iterator[Packet]:
-    """The packets of one track that hold data; a read error ends them and is put on record."""
+    """The packets of one track that hold data; a read error ends them and is put on record.
+
+    Raises:
+        VideoError: there are more than :data:`interlace.data.limits.FRAMES` allows.
+    """
     packets = container.demux(stream)
+    num_packets, most = 0, _PACKETS_A_FRAME * FRAMES.value
     while True:
         try:
             packet = next(packets)
         except StopIteration:
             return
+        except IndexError:  # PyAV's end of a file in which another track turned up midway
+            return
         except DECODER_ERRORS as error:
             errors.append(ReadError(None, f"the file breaks off: {error_text(error)}"))
             return
+        num_packets += 1
+        if num_packets > most:
+            FRAMES.check(_name(container), num_packets, VideoError)
         if packet.size:  # an empty one says "as before" or "the end"
             yield packet
 
@@ -120,7 +140,7 @@ def frames_of(
         try:
             frames = stream.decode(packet)
         except DECODER_ERRORS as error:
-            errors.append(ReadError(packet.pts, error_text(error)))
+            errors.append(ReadError(packet.pts, _decoder_reason(error, container, stream)))
         else:
             yield from frames
     try:
@@ -134,6 +154,21 @@ def frames_of(
 def error_text(error: BaseException) -> str:
     """The reason alone, without the number and the file name that FFmpeg's errors carry."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _decoder_reason(error: BaseException, container: InputContainer, stream: VideoStream) -> str:
+    """Why a packet gave no frame; a frame larger than the limit is an error of its own.
+
+    Some decoders then keep the size that they refused, others forget the one that they had.
+    """
+    context = stream.codec_context
+    PIXELS.check(_name(container), context.width * context.height, VideoError)
+    may_be_large = f", or a frame of more pixels than {PIXELS.variable}={PIXELS.value}"
+    return error_text(error) + ("" if context.width else may_be_large)
+
+
+def _name(container: InputContainer) -> str:
+    return container.name.removeprefix("file:")
 
 
 def _is_hidden(packet: Packet, codec: str) -> bool:

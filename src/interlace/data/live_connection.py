@@ -12,6 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from interlace.data.frame_index import DECODER_ERRORS
+from interlace.data.limits import PIXELS, decoding_options, opening_options
 from interlace.data.live_address import Address
 from interlace.data.live_errors import why_broken, why_not_open
 from interlace.data.reader import VideoError
@@ -145,7 +146,7 @@ def _open(address: Address, stall_seconds: float) -> tuple[InputContainer, Video
         return open_track(Path(address.url), 1)
     try:
         container = av.open(
-            address.url, format=address.format, options=dict(address.options), timeout=stall_seconds
+            address.url, format=address.format, options=_options(address), timeout=stall_seconds
         )
     except DECODER_ERRORS as error:
         # Not "from error": FFmpeg's own message has the URL with its password.
@@ -163,5 +164,13 @@ def _choose_track(address: Address, container: InputContainer) -> VideoStream:
         raise VideoError(f"{address.name}: it sends no video; choose another source")
     if best.codec_context is None:
         raise VideoError(f"{address.name}: this FFmpeg has no decoder for its video; have it send H.264")
+    PIXELS.check(address.name, best.codec_context.width * best.codec_context.height, VideoError)
     best.codec_context.thread_count = 1
+    best.codec_context.options = {**best.codec_context.options, **decoding_options()}
     return best
+
+
+def _options(address: Address) -> dict[str, str]:
+    """A pipe may hold anything but the names of files to read; what a server sends is read over the network only."""
+    limits = opening_options() if address.kind == "pipe" else decoding_options()
+    return {**limits, **address.options}

@@ -13,10 +13,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -27,6 +24,7 @@ from rich.progress import Progress
 
 from interlace.data.render_motion import MOTIONS
 from interlace.data.render_scene import FRAME_RATES, paint
+from interlace.files import whole_folder
 
 PARTNERS = {
     "move_right": "move_left",
@@ -150,7 +148,7 @@ def render(
     }
     if _is_finished(output, card):
         return output
-    with _appearing(output) as folder:
+    with whole_folder(output) as folder:  # half a data set is never seen
         for name in CLASSES:
             (folder / name).mkdir()
         jobs = [
@@ -216,16 +214,3 @@ def _is_finished(output: Path, card: dict[str, object]) -> bool:
             f"{output}: holds another data set ({'; '.join(different)}); name a new folder or remove it"
         )
     return True
-
-
-@contextmanager
-def _appearing(output: Path) -> Iterator[Path]:
-    """A folder beside ``output`` that gets that name when all went well: half a data set is never seen."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as temporary:
-        folder = Path(temporary) / output.name
-        folder.mkdir()
-        yield folder
-        if output.exists():
-            output.rmdir()  # it is empty: that was seen before
-        folder.rename(output)

@@ -15,6 +15,8 @@ from interlace.data.frame_index import DECODER_ERRORS, error_text
 
 # Time stamps are rounded and jitter by some milliseconds; a packet that is lost leaves 20 ms or more (Opus).
 _JITTER_SECONDS = 0.01
+_LOWEST_RATE_HZ = 1000
+"""Telephones have 8000. At 1 Hz resampling makes thousands of samples out of each."""
 
 Piece = tuple[float, Float32[np.ndarray, " samples"]]
 """When it begins, in seconds of the file's clock, and its samples."""
@@ -88,6 +90,8 @@ def _frames(container: InputContainer, stream: AudioStream, errors: list[str]) -
     while True:
         try:
             packet = next(packets, None)
+        except IndexError:  # PyAV's end of a file in which another track turned up midway
+            packet = None
         except DECODER_ERRORS as error:
             errors.append(f"the file breaks off: {error_text(error)}")
             packet = None
@@ -101,7 +105,9 @@ def _frames(container: InputContainer, stream: AudioStream, errors: list[str]) -
         for frame in frames:
             if frame.is_corrupt:
                 errors.append("the decoder has patched it")
-            if frame.samples and frame.rate:
+            if frame.samples and frame.rate and frame.rate < _LOWEST_RATE_HZ:
+                errors.append(f"a rate of {frame.rate} Hz")
+            elif frame.samples and frame.rate:
                 yield frame
         if packet is None:
             return

@@ -14,6 +14,8 @@ from typing import Any, Literal
 from interlace.data.annotations import AnnotationError, Annotations, Sample, detect_format, read_annotations
 from interlace.data.annotations.kinetics import splits_in
 from interlace.data.annotations.read import find_file
+from interlace.data.shards.folder import is_shard_folder, read_shards
+from interlace.printable import printable
 
 VAL_NAMES = ("val", "valid", "validation", "test")
 """Names of the validation file or folder in a data folder, the first that exists is taken."""
@@ -29,13 +31,16 @@ def read_splits(
     val_fraction: float = 0.2,
     seed: int = 0,
     missing: Literal["raise", "skip"] = "raise",
+    outside: bool = False,
 ) -> tuple[Annotations, Annotations]:
     r"""Training and validation clips with the same classes; ``source`` of each says how the split was made.
 
     The files given come first, then ``root/train.csv`` with ``root/val.csv``, then the folders ``root/train``
     and ``root/val`` (valid, validation or test may stand for val). A training file that holds both splits
     (kinetics, hmdb51) needs no second one. Else ``val_fraction`` of each class is held out, see
-    :func:`hold_out`. Clips that stand in both are warned about, once for all.
+    :func:`hold_out`. Clips that stand in both are warned about, once for all. Shards say themselves what is in which
+    split (:func:`interlace.data.shards.folder.read_shards`). ``outside`` is for
+    :func:`interlace.data.annotations.read_annotations`.
 
     Raises:
         AnnotationError: as :func:`read_annotations`; a validation clip of a class without a training clip;
@@ -54,12 +59,25 @@ def read_splits(
         >>> len(train), len(val)
         (16, 4)
     """
+    if is_shard_folder(root):
+        if train is not None or val is not None or labels is not None or format != "auto":
+            raise AnnotationError(
+                f"{root}: shards bring their labels and splits; give no annotation files or format"
+            )
+        return read_shards(root)
 
     def read(
         file: Path | None, split: str | None = None, classes: tuple[str, ...] | None = None
     ) -> Annotations:
         return read_annotations(
-            root, file, format=format, labels=labels, split=split, classes=classes, missing=missing
+            root,
+            file,
+            format=format,
+            labels=labels,
+            split=split,
+            classes=classes,
+            missing=missing,
+            outside=outside,
         )
 
     train_file, val_file = find_split_files(root, train, val)
@@ -151,7 +169,7 @@ def _rank(sample: Sample, seed: int, root: Path | None) -> bytes:
     if root is not None and path.is_relative_to(root):
         path = path.relative_to(root)
     name = f"{seed} {path.as_posix()} {sample.start_seconds} {sample.end_seconds}"
-    return hashlib.blake2b(name.encode()).digest()
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape")).digest()
 
 
 def clip_hashes(annotations: Annotations, root: Path) -> list[str]:
@@ -231,7 +249,7 @@ def _warn_of_overlap(training: Annotations, validation: Annotations) -> None:
         warnings.warn(
             f"{len(both)} of {len(validation)} validation clips are in training too, so "
             "the score will be too good: "
-            f"{', '.join(map(str, both[:3]))}{more}; take them out of one "
+            f"{printable(', '.join(map(str, both[:3])))}{more}; take them out of one "
             f"({training.source} | {validation.source})",
             stacklevel=3,
         )

@@ -11,12 +11,17 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from interlace.data.frame_index import DECODER_ERRORS, error_text
+from interlace.data.limits import FRAMES, PIXELS, decoding_options, opening_options
+from interlace.data.mp4_samples import claimed_samples
+from interlace.data.out_of_memory import require_memory
 from interlace.data.reader import VideoError
 
 # Opening decodes a frame or more, to guess what these files say anyhow: of H.264 in MP4 the header has the size,
 # and the table of times how long the decoder holds a frame back. This keeps the guess from decoding.
 _DECODE_NOTHING = {"skip_frame": "all"}
 _SAYS_ALL = (".mp4", ".m4v", ".mov")
+_SAMPLES_A_FRAME = 4
+"""Of sound and of further tracks, that an MP4 may have beside each frame."""
 
 
 def open_track(path: Path, num_threads: int, *, probe: bool = False) -> tuple[InputContainer, VideoStream]:
@@ -25,7 +30,8 @@ def open_track(path: Path, num_threads: int, *, probe: bool = False) -> tuple[In
     Of H.264 in MP4 no frame is looked at unless ``probe``: the pixel format is not known before the first one.
 
     Raises:
-        VideoError: no such file, no permission, empty, not a video, no video track, no decoder.
+        VideoError: no such file, no permission, empty, not a video, no video track, no decoder; or more pixels in a
+            frame, or samples in its tables, than :mod:`interlace.data.limits` allows.
     """
     if not path.is_file():
         reason = "is not a file" if path.exists() else "there is no such file"
@@ -35,12 +41,15 @@ def open_track(path: Path, num_threads: int, *, probe: bool = False) -> tuple[In
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes); get it again")
     probe = probe or path.suffix.lower() not in _SAYS_ALL
+    FRAMES.check(path, claimed_samples(path) // _SAMPLES_A_FRAME, VideoError)
     try:
         # "file:" keeps FFmpeg from taking a colon in the name for a network protocol.
-        container = av.open(f"file:{path}", options={} if probe else _DECODE_NOTHING)
+        options = {**opening_options(), **({} if probe else _DECODE_NOTHING)}
+        container = av.open(f"file:{path}", options=options)
     except av.error.InvalidDataError as error:
         raise VideoError(f"{path}: not a video that FFmpeg can read; replace the file") from error
     except DECODER_ERRORS as error:
+        require_memory(path, error_text(error))
         raise VideoError(
             f"{path}: not a video that FFmpeg can read ({error_text(error)}); replace the file"
         ) from error
@@ -51,7 +60,10 @@ def open_track(path: Path, num_threads: int, *, probe: bool = False) -> tuple[In
         ):
             container.close()
             return open_track(path, num_threads, probe=True)
-        stream.codec_context.thread_count = num_threads
+        context = stream.codec_context
+        PIXELS.check(path, context.width * context.height, VideoError)
+        context.thread_count = num_threads
+        context.options = {**context.options, **decoding_options()}
     except BaseException:
         container.close()
         raise

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from interlace.data.flow import FLOW_METHODS, FlowMethod, with_flow
 from interlace.data.flow_folder import FlowFolder, holds_flow, stored_flow
 from interlace.data.frame_folder import FrameFolder, picture_series
+from interlace.data.limits import DEPTH
 from interlace.data.reader import Color, OnError, VideoError, VideoReader
 from interlace.data.snippets import SNIPPET_SHORT_SIDE, snippets
 from interlace.data.video_file import VideoFile
@@ -136,15 +138,14 @@ def find_videos(root: str | Path) -> list[Path]:
     hidden folders. Links to folders are followed, and each is looked at once, however many links lead to it.
 
     Raises:
-        VideoError: there is no such folder, or it holds no video.
+        VideoError: there is no such folder, or it holds no video, or folders within each other without end.
     """
     root = Path(root)
     if not root.is_dir():
         raise VideoError(f"{root}: there is no such folder; check the path")
     found: list[Path] = []
     visited: set[Path] = set()
-    for name, subfolders, files in os.walk(root, followlinks=True):
-        folder = Path(name)
+    for folder, subfolders, files in _walk(root):
         if folder.resolve() in visited:
             subfolders.clear()
             continue
@@ -156,3 +157,28 @@ def find_videos(root: str | Path) -> list[Path]:
     if not found:
         raise VideoError(f"{root}: no video file and no folder of pictures in it; check the path")
     return sorted(found)
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As os.walk, which in Python 3.11 calls itself for each level; folders that cannot be listed are passed over."""
+    waiting = [(root, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        DEPTH.check(folder, depth, VideoError)
+        subfolders: list[str] = []
+        files: list[str] = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    (subfolders if _is_folder(entry) else files).append(entry.name)
+        except OSError:
+            continue
+        yield folder, subfolders, files
+        waiting += [(folder / name, depth + 1) for name in reversed(subfolders)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False

@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
+from interlace.data.file_state import require_disk, require_same, state_of, unchanged
 from interlace.data.frame_index import (
     DECODER_ERRORS,
     FrameIndex,
@@ -23,6 +24,8 @@ from interlace.data.frame_index import (
     index_by_packets,
     packets_of,
 )
+from interlace.data.limits import SECONDS
+from interlace.data.out_of_memory import require_memory
 from interlace.data.pixels import display_matrix, swaps_sides, to_array
 from interlace.data.reader import Color, OnError, VideoError, VideoReader
 from interlace.data.seek import plan
@@ -38,7 +41,8 @@ class VideoFile(VideoReader):
 
     Opening reads all packets once, for the count and the times, and decodes nothing (but see
     :mod:`interlace.data.frame_index` for formats that do not tell). Frames are found by their time, so that a
-    frame reached by a seek is the frame that a full decode gives.
+    frame reached by a seek is the frame that a full decode gives. A file that changes between its opening and the
+    end of a reading is an error, whatever ``on_error`` says: its frames may be of either version.
     """
 
     def __init__(
@@ -62,16 +66,22 @@ class VideoFile(VideoReader):
         self._frames: Iterator[tuple[int, VideoFrame]] | None = None
         self._current = -1
         self._is_probed = False
-        self._container, self._stream = open_track(path, num_threads)
-        try:
-            self._skipper = Skipper(self._stream)
-            self.notes += describe_tracks(self._container, self._stream)
-            self._index = self._make_index()
-            self._key_frames = self._index.key_frames
-            self._describe_times()
-        except BaseException:
-            self.close()
-            raise
+        self._state = state_of(path)
+        with unchanged(path, self._state):
+            self._container, self._stream = open_track(path, num_threads)
+            try:
+                self._open_frames()
+                require_same(path, self._state)
+            except BaseException:
+                self.close()
+                raise
+
+    def _open_frames(self) -> None:
+        self._skipper = Skipper(self._stream)
+        self.notes += describe_tracks(self._container, self._stream)
+        self._index = self._make_index()
+        self._key_frames = self._index.key_frames
+        self._describe_times()
 
     def _make_index(self) -> FrameIndex:
         index = index_by_packets(self._container, self._stream)
@@ -81,6 +91,7 @@ class VideoFile(VideoReader):
         elif self._stream.codec_context.pix_fmt is None and not self._tells_delay(index):
             self._reopen(probe=True)
         reason = index.errors[0].reason if index.errors else "no data"
+        self._require_computer(reason)
         if index.num_frames == 0:
             raise VideoError(f"{self.path}: its video track holds no frame ({reason}); replace the file")
         if index.errors and self.on_error == "raise":
@@ -112,6 +123,7 @@ class VideoFile(VideoReader):
             gaps = (self.pts_seconds[-1] / (self.num_frames - 1)).item() if self.num_frames > 1 else nominal
             last = index.last_duration * tick or gaps
         self.duration_seconds = self.pts_seconds[-1].item() + last
+        SECONDS.check(self.path, self.duration_seconds, VideoError)
         self.fps = self.num_frames / self.duration_seconds
         promised = promised_seconds(self._container, stream)
         if self.duration_seconds < 0.9 * promised - 0.5:
@@ -163,6 +175,10 @@ class VideoFile(VideoReader):
             self.notes.append(note)
 
     def _read(self, wanted: Sequence[int]) -> dict[int, UInt8[np.ndarray, "H W C"]]:
+        with unchanged(self.path, self._state):
+            return self._read_pictures(wanted)
+
+    def _read_pictures(self, wanted: Sequence[int]) -> dict[int, UInt8[np.ndarray, "H W C"]]:
         pictures = self._collect(wanted)
         if self._takes_short_cuts and (self._errors or self._patched or len(pictures) < len(wanted)):
             # Damage, or a key frame that does not let the decoder start afresh: only the whole way decides.
@@ -205,6 +221,7 @@ class VideoFile(VideoReader):
         try:
             return to_array(frame, self._reformatter, self.color, size)
         except DECODER_ERRORS as error:
+            require_memory(self.path, error_text(error))
             raise VideoError(
                 f"{self.path}: frame {position} cannot be converted from {frame.format.name} "
                 f"({error_text(error)}); convert the video to H.264"
@@ -237,6 +254,11 @@ class VideoFile(VideoReader):
         return chain([first], packets)
 
     def _find_blank(self) -> list[int]:
+        with unchanged(self.path, self._state):
+            return self._decode_all()
+
+    def _decode_all(self) -> list[int]:
+        """The positions that give no picture."""
         blank = set(range(self.num_frames))
         self._errors.clear()
         self._skipper.aim((), None)
@@ -258,11 +280,18 @@ class VideoFile(VideoReader):
 
     def _tell_damage(self) -> None:
         """Put on record, once, that the decoder made up parts of pictures."""
+        for error in self._errors:
+            self._require_computer(error.reason)
         if self._patched and not self.is_damaged:
             self._note_damage(
                 f"damaged: the decoder has patched pictures, one of them frame {min(self._patched)}"
             )
         self.is_damaged = self.is_damaged or bool(self._errors or self._patched)
+
+    def _require_computer(self, reason: str) -> None:
+        """Raise if it is not the file that is at fault."""
+        require_disk(self.path, reason)
+        require_memory(self.path, reason)
 
     def _damage_error(self) -> VideoError:
         position, reason = min(self._patched, default=None), "its data are damaged"

@@ -6,15 +6,37 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from interlace.data.at_work import Watched
+
 _FROM_WORKER = re.compile(r"Caught \w+ in DataLoader worker process \d+\.\n")
+_GONE = re.compile(
+    r"DataLoader worker \(pid(?:\(s\))? (?P<process>\d+)[^)]*\) "
+    r"(?:is killed by signal: (?P<signal>[^.]+)|exited unexpectedly(?: with exit code (?P<status>\d+))?)"
+)
+_LATE = re.compile(r"DataLoader timed out after (?P<seconds>[\d.]+) seconds")
+_REMEDIES = {
+    "Killed": "the system does so when memory runs out: use fewer trainer.num_workers, a smaller batch_size or "
+    "image_size, or decode.cache=off",
+    "Bus error": "shared memory (/dev/shm) has run out: enlarge it, use fewer trainer.num_workers, a smaller "
+    "batch_size, or decode.cache=off",
+}
+_OTHERWISE = "if it happens again with the same clip, replace that file or take it out"
+
+
+class WorkerError(ValueError):
+    """A process that decodes is gone, or gives no answer; the message names its clips."""
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(*datasets: object) -> Iterator[None]:
     r"""A worker's error arrives with its whole traceback as the message; keep the message that it had.
 
     Only of a ValueError, which is about the user's files and settings. Of anything else, a mistake of the
-    program, the traceback is of use.
+    program, the traceback is of use. Of a worker that was killed, or has ended by itself, data sets that are
+    :class:`interlace.data.at_work.Watched` tell which clips it had in hand.
+
+    Raises:
+        WorkerError: a worker is gone.
 
     Example:
         >>> from interlace.data.worker_errors import one_line_errors
@@ -33,3 +55,32 @@ def one_line_errors() -> Iterator[None]:
         name, _, message = last_line.partition(": ")
         is_named = name.rpartition(".")[2] == type(error).__name__
         raise type(error)(message if is_named else last_line) from error
+    except RuntimeError as error:
+        # Where PyTorch was waiting for a batch, the error that knows the signal is the cause of this one.
+        gone = _GONE.search(str(error.__cause__)) or _GONE.search(str(error))
+        late = _LATE.search(str(error))
+        if gone is not None:
+            raise WorkerError(_of_the_dead(gone, datasets)) from error
+        if late is not None:
+            raise WorkerError(_of_the_late(late["seconds"], datasets)) from error
+        raise
+
+
+def _of_the_dead(gone: re.Match[str], datasets: tuple[object, ...]) -> str:
+    told = next(
+        filter(None, (d.at_work.told(int(gone["process"])) for d in datasets if isinstance(d, Watched))), ""
+    )
+    if gone["signal"]:
+        end = f"was killed by a signal ({gone['signal']})"
+    else:
+        end = "ended by itself" + (f" with status {gone['status']}" if gone["status"] else "")
+    remedy = _REMEDIES.get(gone["signal"], _OTHERWISE)
+    return f"a process that decodes {end}{' ' if told else ''}{told}; {remedy}"
+
+
+def _of_the_late(seconds: str, datasets: tuple[object, ...]) -> str:
+    told = [line for d in datasets if isinstance(d, Watched) for line in d.at_work.reading()]
+    return (
+        f"no batch has come for {seconds} s; the processes that decode read {', '.join(told) or 'nothing'}: see "
+        "whether the disk answers, and take a file out at which it stops again"
+    )

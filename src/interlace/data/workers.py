@@ -10,8 +10,13 @@ from typing import Any, Literal
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
+from interlace.data.limits import Limit
+
 # With a GPU more processes than these have not been needed; each holds its own decoder and batches.
 _MOST = 8
+WAIT_SECONDS = Limit("INTERLACE_MAX_WAIT_SECONDS", 0, "seconds without a batch")
+"""Then training, or evaluation, ends with an error that names the clips. By default it waits: a disk may sleep, a
+process may be stopped for the night (Ctrl-Z) and go on, and neither is a fault."""
 
 
 def usable_cores() -> int:
@@ -46,10 +51,14 @@ def count_workers(num_workers: int | Literal["auto"], device: str) -> int:
 
 
 def worker_arguments(num_workers: int, *, pin_memory: bool) -> dict[str, Any]:
-    """Arguments of a DataLoader whose processes live as long as it does."""
+    """Arguments of a DataLoader whose processes live as long as it does.
+
+    How long it waits for a batch is set by the environment variable INTERLACE_MAX_WAIT_SECONDS; by default for ever.
+    """
     arguments: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
     if num_workers > 0:
         arguments |= {"persistent_workers": True, "prefetch_factor": 2, "worker_init_fn": begin_worker}
+        arguments["timeout"] = WAIT_SECONDS.value
     return arguments
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from interlace.data.shards.place import as_url
 from interlace.training.ranges import at_least_one, below_one, not_negative, part, require
 
 
@@ -130,6 +131,13 @@ class TrainerConfig:
     """Machines."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """auto takes a GPU where there is one."""
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    """How several devices share the network: ddp: each has all of it; fsdp: each has a part of the weights, for
+    networks that do not fit beside each other; auto: ddp."""
+    sync_batch_norm: bool = False
+    """Batch norms that learn see the clips of all devices, as if one device had them; otherwise each sees its own."""
+    timeout_minutes: float = 10.0
+    """A device that does not hear of the others for this long ends with an error."""
     precision: Literal["32", "bf16", "16"] = "32"
     """Arithmetic: 32-bit, or mixed with bfloat16 or float16."""
     num_workers: int | Literal["auto"] = "auto"
@@ -150,6 +158,7 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         require(self, "trainer.", "1 or more", at_least_one, "devices", "num_nodes", "validate_every")
         require(self, "trainer.", "0 or more", not_negative, "early_stopping")
+        require(self, "trainer.", "above 0", lambda number: number > 0, "timeout_minutes")
         if self.num_workers != "auto":
             require(self, "trainer.", "0 or more", not_negative, "num_workers")
         require(self, "trainer.", "0 or more", not_negative, "checkpoint_minutes")
@@ -162,7 +171,8 @@ class TrainConfig:
     """One training run. Defaults suit fine-tuning on a small data set of one's own."""
 
     data: Path
-    """Folder of the videos: a folder per class, or train.csv and val.csv beside the files."""
+    """Folder of the videos: a folder per class, or train.csv and val.csv beside the files; or a folder or URL of shards
+    that `interlace shard` wrote."""
     train: Path | None = None
     """Annotation file of the training videos; found by itself if it is train.csv in the data folder."""
     val: Path | None = None
@@ -171,6 +181,8 @@ class TrainConfig:
     """Format of the annotations: see `interlace check --help` for the names."""
     labels: Path | None = None
     """File with the class names, where the format has one."""
+    allow_outside: bool = False
+    """Take clips that a list names outside of the data folder, by absolute paths or such with .. in them."""
     frames: str | None = None
     """Template of frame files where videos are folders of pictures, e.g. img_{:05d}.jpg; found if omitted."""
     val_fraction: float = 0.2
@@ -222,6 +234,7 @@ class TrainConfig:
     trainer: TrainerConfig = TrainerConfig()
 
     def __post_init__(self) -> None:
+        as_url(self.data)  # refuses passwords, before the settings are written anywhere
         require(self, "", "1 or more", at_least_one, "batch_size", "epochs")
         if self.num_segments is not None:
             require(self, "", "1 or more", at_least_one, "num_segments")

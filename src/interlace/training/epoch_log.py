@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from interlace.files import whole_file
-from interlace.training.loss import diverged
+from interlace.training.gathering import is_first_process, of_all_processes
 
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -42,14 +41,18 @@ class EpochLog(Callback):
         self._epochs_here = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows and the sums of the epoch in hand."""
-        return {"rows": self.rows, "loss_sum": float(self.loss_sum), "num_clips": self.num_clips}
+        """The rows and the sums of the epoch in hand, over all processes; each of them asks."""
+        parts = of_all_processes((float(self.loss_sum), self.num_clips))
+        loss_sum, num_clips = (sum(numbers) for numbers in zip(*parts, strict=True))
+        return {"rows": self.rows, "loss_sum": loss_sum, "num_clips": num_clips}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with them."""
         self.rows, self.loss_sum, self.num_clips = (
             state_dict[key] for key in ("rows", "loss_sum", "num_clips")
         )
+        if not is_first_process():
+            self.loss_sum, self.num_clips = 0.0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -69,8 +72,8 @@ class EpochLog(Callback):
     ) -> None:
         """Add the batch to the epoch's sums, on the device: nothing waits for it."""
         del pl_module
-        clips = len(batch["clip"])
-        self.loss_sum = self.loss_sum + clips * outputs["loss"].detach().double()
+        clips = len(batch["index"])
+        self.loss_sum = self.loss_sum + clips * outputs["mean_loss"].double()
         self.num_clips += clips
         self._clips_here += clips * trainer.world_size
         if not self.bar and time.monotonic() - self._line_at > SECONDS_BETWEEN_LINES:
@@ -82,18 +85,8 @@ class EpochLog(Callback):
                 f"epoch {trainer.current_epoch + 1}: batch {done}/{total}, {duration(left)} left in it",
             )
 
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop a run that has come off the rails, before its network is taken for the best.
-
-        Raises:
-            ValueError: the loss is not a number any more.
-        """
-        del pl_module
-        self._require_finite(trainer)
-
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row and the line."""
-        self._require_finite(trainer)
         sums = torch.stack([torch.as_tensor(float(self.loss_sum)), torch.tensor(float(self.num_clips))])
         sums = trainer.strategy.reduce(sums.to(pl_module.device), reduce_op="sum")
         loss = float(sums[0] / sums[1])
@@ -116,11 +109,6 @@ class EpochLog(Callback):
         say(trainer, self._line(trainer, row, seconds))
         self.loss_sum, self.num_clips, self._clips_here = 0.0, 0, 0
         self._began = time.monotonic()
-
-    def _require_finite(self, trainer: Trainer) -> None:
-        loss = float(self.loss_sum)
-        if not math.isfinite(loss):
-            raise diverged(f"the training loss is {loss}", trainer.current_epoch)
 
     def _line(self, trainer: Trainer, row: dict[str, int | float], seconds: float) -> str:
         epochs = int(trainer.max_epochs or 1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import statistics
+from functools import partial
 from typing import Any
 
 from interlace.data import video
-from interlace.data.annotations import Annotations, Sample
+from interlace.data.annotations import Annotations, ClipStore, Sample
 
 CLIPS_TO_MEASURE = 32
 
@@ -34,16 +35,21 @@ def median_seconds(annotations: Annotations, **reading: Any) -> float | None:
     has learned from. ``reading``: arguments of :func:`interlace.data.video.open`.
     """
     step = max(1, len(annotations) // CLIPS_TO_MEASURE)
-    lengths = [_seconds(sample, reading) for sample in annotations.samples[::step]]
+    # Clips lie in shards at random; the first ones are read together.
+    chosen = (
+        annotations.samples[::step] if annotations.store is None else annotations.samples[:CLIPS_TO_MEASURE]
+    )
+    lengths = [_seconds(sample, annotations.store, reading) for sample in chosen]
     known = [length for length in lengths if length]
     return round(statistics.median(known), 3) if known else None
 
 
-def _seconds(sample: Sample, reading: dict[str, Any]) -> float | None:
+def _seconds(sample: Sample, store: ClipStore | None, reading: dict[str, Any]) -> float | None:
     if sample.start_seconds is not None and sample.end_seconds is not None:
         return sample.end_seconds - sample.start_seconds
     try:
-        with video.open(sample.path, on_error="skip", **reading) as reader:
+        opened = partial(video.open, sample.path) if store is None else partial(store.open, sample)
+        with opened(on_error="skip", **reading) as reader:
             return float(reader.duration_seconds)
     except video.VideoError:
         return None  # training itself reports it

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Logits and target rows (B, K) to a number."""
 
 
 def soft_targets(label: Shaped[Tensor, "B ..."], num_classes: int) -> Float[Tensor, "B num_classes"]:

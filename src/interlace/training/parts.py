@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from interlace.data.annotations import Annotations
 from interlace.data.annotations.read import find_file
 from interlace.data.cache import ClipCache
 from interlace.data.dataset import TrainDataset, ViewDataset, collate
+from interlace.data.epoch_plan import EpochPlan
 from interlace.data.epoch_sampler import balanced_weights
 from interlace.data.flip import FlipRule
 from interlace.data.flow import FlowMethod
@@ -23,6 +23,7 @@ from interlace.data.flow_folder import holds_flow, read_about, stored_flow, stor
 from interlace.data.joined import JoinedSampling
 from interlace.data.reader import VideoError
 from interlace.data.sampling import DenseSampling, Sampling, SegmentSampling
+from interlace.data.shards.place import whole_place
 from interlace.data.snippets import SNIPPET_SHORT_SIDE
 from interlace.data.splits import clip_hashes
 from interlace.data.transforms import Preprocess, train_transform
@@ -35,12 +36,13 @@ from interlace.models.model import VideoModel
 from interlace.provenance import commit
 from interlace.training.config import TrainConfig
 from interlace.training.facts import median_seconds
-from interlace.training.loader import ClipData, batches_per_epoch
+from interlace.training.loader import ClipData
 from interlace.training.loss import balanced_class_weights, classification_loss
 from interlace.training.mixing import mix_clips
 from interlace.training.module import ClassificationModule
 from interlace.training.optim import learning_rate_factor, parameter_groups, scaled_learning_rate
 from interlace.training.run_folder import to_plain
+from interlace.training.strategy import sharding
 
 
 def network_arguments(config: TrainConfig, *, num_classes: int, multi_label: bool = False) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def make_module(config: TrainConfig, model: VideoModel, train_set: Annotations) 
     )
     lr_factor = partial(
         learning_rate_factor,
-        steps_per_epoch=steps_per_epoch(config, len(train_set)),
+        steps_per_epoch=epoch_plan(config, len(train_set)).updates,
         epochs=config.epochs,
         schedule=optim.schedule,
         warmup_epochs=optim.warmup_epochs,
@@ -89,6 +91,9 @@ def make_module(config: TrainConfig, model: VideoModel, train_set: Annotations) 
         batch_norm=optim.batch_norm,
         ema_decay=config.trainer.ema_decay,
         seed=config.seed,
+        clip_shape=(model.num_segments, model.in_chans, config.image_size, config.image_size),
+        sync_batch_norm=config.trainer.sync_batch_norm,
+        shard=sharding(config.trainer),
     )
 
 
@@ -105,10 +110,10 @@ def make_optimizer(model: nn.Module, *, config: TrainConfig, num_clips: int) -> 
     return torch.optim.SGD(groups, momentum=optim.momentum, nesterov=optim.nesterov)
 
 
-def steps_per_epoch(config: TrainConfig, num_clips: int) -> int:
-    """Updates of the weights in an epoch."""
-    processes = config.trainer.devices * config.trainer.num_nodes
-    return math.ceil(batches_per_epoch(num_clips, config.batch_size, processes) / config.optim.accumulate)
+def epoch_plan(config: TrainConfig, num_clips: int) -> EpochPlan:
+    """How the clips of an epoch are shared out."""
+    devices = config.trainer.devices * config.trainer.num_nodes
+    return EpochPlan(num_clips, config.batch_size, devices, config.optim.accumulate)
 
 
 def clips_per_update(config: TrainConfig, num_clips: int) -> int:
@@ -116,9 +121,7 @@ def clips_per_update(config: TrainConfig, num_clips: int) -> int:
 
     An update ends with the epoch, so it never has more clips than there are.
     """
-    processes = config.trainer.devices * config.trainer.num_nodes
-    batches = min(config.optim.accumulate, batches_per_epoch(num_clips, config.batch_size, processes))
-    return min(config.batch_size * processes * batches, num_clips)
+    return min(epoch_plan(config, num_clips).clips_per_update, num_clips)
 
 
 def make_data(
@@ -165,8 +168,11 @@ def make_data(
         num_workers=count_workers(config.trainer.num_workers, device),
         seed=config.seed,
         collate=collate,
+        accumulate=config.optim.accumulate,
         sample_weights=sample_weights(train_set) if config.loss.class_balance == "sampler" else None,
         pin_memory=device.startswith("cuda"),
+        train_table=None if train_set.store is None else train_set.store.table(train_set.samples),
+        val_in_shards=val_set.store is not None,
     )
 
 
@@ -220,7 +226,7 @@ def make_card(config: TrainConfig, model: VideoModel, train_set: Annotations, we
             train_set, frame_template=config.frames, modality=model.modality, flow=config.flow
         ),
         training={
-            "data": str(config.data.resolve()),
+            "data": whole_place(config.data),
             # What `interlace evaluate` needs to find the same validation clips again.
             "split": {
                 "train": _found(config.train, config.data),

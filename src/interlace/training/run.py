@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -16,12 +18,17 @@ from interlace.data.annotations import Annotations
 from interlace.data.flip import FlipRule, flip_map
 from interlace.data.splits import read_splits
 from interlace.data.worker_errors import one_line_errors
+from interlace.files import locked
 from interlace.models.model import VideoModel
+from interlace.printable import printable
 from interlace.provenance import describe_device
 from interlace.training.config import TrainConfig
+from interlace.training.current_batch import CurrentBatch
+from interlace.training.divergence import Divergence
 from interlace.training.epoch_log import EpochLog
 from interlace.training.facts import fingerprint
-from interlace.training.launch import device_of_process, process_rank, require_processes
+from interlace.training.launch import device_of_process, lost_processes, process_rank, require_processes
+from interlace.training.meeting import meet_again
 from interlace.training.network import build_network
 from interlace.training.optim import scaled_learning_rate
 from interlace.training.parts import (
@@ -33,10 +40,11 @@ from interlace.training.parts import (
     network_arguments,
 )
 from interlace.training.quiet import quiet
-from interlace.training.run_folder import open_run_folder
+from interlace.training.run_folder import open_run_folder, require_whole
 from interlace.training.saving import RunSaver
 from interlace.training.skipped import SkippedClips
 from interlace.training.stopping import Interrupted, StopAfter, StopOnSignal
+from interlace.training.strategy import make_strategy
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -45,10 +53,12 @@ def train(config: TrainConfig) -> Path:
     """Train a network and return the path of its best checkpoint, ``output/best.safetensors``.
 
     The output folder also receives last.safetensors, last.ckpt (to go on from, with ``resume``), config.yaml,
-    environment.json, metrics.csv, tensorboard/ and, if a clip could not be read or was damaged, skipped.csv.
+    environment.json, metrics.csv, tensorboard/ and, if a clip could not be read or was damaged, skipped.csv; if the
+    loss is no number any more, diverged.safetensors and diverged.json. One run at a time has the folder.
 
     Raises:
-        ValueError: settings, annotations or videos that cannot work; the message says which and what to do.
+        ValueError: settings, annotations or videos that cannot work; the message says which and what to do. Also
+            if another process trains in the folder, memory runs out, or a process that decodes is gone.
         Interrupted: SIGTERM or Ctrl-C came; the run is saved and ``resume`` goes on with it.
 
     Example:
@@ -59,11 +69,13 @@ def train(config: TrainConfig) -> Path:
     """
     require_processes(config.trainer.devices, config.trainer.num_nodes)
     device = device_of_process(config.trainer.accelerator, config.trainer.precision)
-    with quiet():
+    with quiet(), only_run(config.output):
         checkpoint = open_run_folder(config, device=describe_device(device))
         if checkpoint and (config.output / "last.safetensors").exists():
             tell(f"{config.output}: this run is complete; nothing to do")
             return config.output / "best.safetensors"
+        if checkpoint:
+            require_whole(checkpoint)
 
         train_set, val_set = read_annotations(config)
         flips = flip_map(train_set.classes, config.augment.flip_pairs)
@@ -80,14 +92,27 @@ def train(config: TrainConfig) -> Path:
         card = make_card(config, model, train_set, weights)
         skipped = SkippedClips(config.output / "skipped.csv", train=train_set, val=val_set)
         saver = make_saver(config, card, train_set)
-        trainer = make_trainer(config, skipped, saver)
-        with one_line_errors(), contextlib.closing(data):
+        clips = {"train": train_set, "val": val_set}
+        divergence = Divergence(config.output, loss=module.loss, seed=config.seed, **clips)
+        current = CurrentBatch(**clips)
+        trainer = make_trainer(config, [divergence, current, skipped], saver)
+        told = one_line_errors(data.train_dataset, data.val_dataset)
+        lost = lost_processes(trainer.world_size, remedy="go on with --resume true")
+        with lost, current.named_where_memory_ends(), told, contextlib.closing(data):
+            meet_again(device, timedelta(minutes=config.trainer.timeout_minutes))
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        saver.write_model(trainer, module, "last.safetensors", {})
+            saver.write_model(trainer, module, "last.safetensors", {})
     tell(summary(config, saver, skipped))
     if saver.stop.signal_number is not None:  # it came in the last step or behind it: the run is complete
         raise Interrupted(saver.stop.signal_number)
     return config.output / ("best.safetensors" if saver.best else "last.safetensors")
+
+
+def only_run(output: Path) -> contextlib.AbstractContextManager[None]:
+    """Keep every other run out of the folder; the first process does it for all."""
+    if process_rank() > 0:
+        return contextlib.nullcontext()
+    return locked(output / ".training", f"{output}: training")
 
 
 def read_annotations(config: TrainConfig) -> tuple[Annotations, Annotations]:
@@ -101,6 +126,7 @@ def read_annotations(config: TrainConfig) -> tuple[Annotations, Annotations]:
         val_fraction=config.val_fraction,
         seed=config.seed,
         missing=config.on_error,
+        outside=config.allow_outside,
     )
 
 
@@ -116,11 +142,11 @@ def make_saver(config: TrainConfig, card: ModelCard, train_set: Annotations) -> 
     )
 
 
-def make_trainer(config: TrainConfig, skipped: SkippedClips, saver: RunSaver) -> Trainer:
+def make_trainer(config: TrainConfig, watching: list[Callback], saver: RunSaver) -> Trainer:
     """Lightning's loop with this package's callbacks; the saver is last: it saves what the others know."""
     settings, on_screen = config.trainer, sys.stdout.isatty()
     validate_every = min(settings.validate_every, config.epochs)
-    callbacks: list[Callback] = [saver.stop, StopAfter(settings.max_steps), skipped]
+    callbacks = [*watching, saver.stop, StopAfter(settings.max_steps)]
     callbacks += [TQDMProgressBar(leave=False)] if on_screen else []
     callbacks += [EpochLog(config.output / "metrics.csv", bar=on_screen)]
     if settings.early_stopping:
@@ -130,7 +156,9 @@ def make_trainer(config: TrainConfig, skipped: SkippedClips, saver: RunSaver) ->
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.num_nodes,
-        strategy="ddp" if settings.devices * settings.num_nodes > 1 else "auto",
+        strategy=make_strategy(settings),
+        # One device needs nobody, whatever variables of SLURM are about.
+        plugins=[LightningEnvironment()] if settings.devices * settings.num_nodes == 1 else None,
         precision=PRECISIONS[settings.precision],  # type: ignore[arg-type]
         max_epochs=config.epochs,
         check_val_every_n_epoch=validate_every,
@@ -194,4 +222,4 @@ def summary(config: TrainConfig, saver: RunSaver, skipped: SkippedClips) -> str:
 def tell(line: str) -> None:
     """Print a line, once for all devices."""
     if process_rank() == 0:
-        print(line, flush=True)
+        print(printable(line), flush=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from interlace.data.transforms import SCALES
+from interlace.files import whole_file
 from interlace.models.create import parse_name
 from interlace.models.methods import METHODS
 from interlace.provenance import provenance
@@ -26,6 +30,11 @@ FREE_TO_CHANGE = {
     "trainer.num_workers",
     "trainer.checkpoint_minutes",
     "trainer.accelerator",
+    "trainer.strategy",
+    "trainer.timeout_minutes",
+    # With another number of devices batch_size too: a step must have as many clips as before.
+    "trainer.devices",
+    "trainer.num_nodes",
 }
 
 
@@ -57,10 +66,41 @@ def open_run_folder(config: TrainConfig, *, device: str) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     resumes = checkpoint.exists()
     if not resumes:
-        written.write_text(yaml.safe_dump(settings, sort_keys=False))
+        with whole_file(written) as beside:
+            beside.write_text(yaml.safe_dump(settings, sort_keys=False))
     about = folder / ("environment_resumed.json" if resumes else "environment.json")
-    about.write_text(json.dumps({**provenance(), "device": device}, indent=2) + "\n")
+    with whole_file(about) as beside:
+        beside.write_text(json.dumps({**provenance(), "device": device}, indent=2) + "\n")
     return checkpoint if resumes else None
+
+
+def require_whole(checkpoint: Path) -> None:
+    """Compare last.ckpt with the sums in it, and see that it holds nothing but numbers; it is not loaded yet.
+
+    Raises:
+        ValueError: it is damaged, or would have code run.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from pathlib import Path
+        >>> from interlace.training.run_folder import require_whole
+        >>> checkpoint = Path(tempfile.mkdtemp()) / "last.ckpt"
+        >>> torch.save({"epoch": 3}, checkpoint)
+        >>> require_whole(checkpoint)
+    """
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            torch.load(checkpoint, map_location="meta", mmap=True, weights_only=True)
+    except Exception as error:  # each kind of damage raises something else
+        code = re.search(r"GLOBAL ([\w.]+)", f"{error}")  # PyTorch explains it at length
+        damaged = f"it would run {code[1]}" if code else f"{error}".partition("\n")[0]
+    if damaged is not None:
+        raise ValueError(
+            f"{checkpoint}: damaged ({damaged}), so the run cannot go on; restore it from a copy, or begin a new "
+            "run with another --output (best.safetensors beside it can be used as it is)"
+        )
 
 
 def to_plain(value: Any) -> Any:
@@ -133,6 +173,9 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> I
 
 def _require_same(old: dict[str, Any], new: dict[str, Any], written: Path) -> None:
     changed = [change for change in differences(old, new) if change[0] not in FREE_TO_CHANGE]
+    if _devices(old) != _devices(new):
+        _require_same_steps(old, new, written)
+        changed = [change for change in changed if change[0] != "batch_size"]
     if changed:
         listed = "; ".join(f"{name} was {before!r} and is {after!r} now" for name, before, after in changed)
         hint = (
@@ -144,6 +187,22 @@ def _require_same(old: dict[str, Any], new: dict[str, Any], written: Path) -> No
             f"cannot go on with {written.parent}: {listed}{hint}; "
             f"give the settings of {written}, or begin a new run with another --output"
         )
+
+
+def _require_same_steps(old: dict[str, Any], new: dict[str, Any], written: Path) -> None:
+    before, after = _devices(old), _devices(new)
+    clips = before * old["batch_size"]
+    if clips == after * new["batch_size"]:
+        return
+    told = f"cannot go on with {written.parent}: a step had {clips} clips ({before} x {old['batch_size']})"
+    if clips % after:
+        possible = [number for number in range(1, clips + 1) if clips % number == 0]
+        raise ValueError(f"{told}, which {after} devices cannot share; take one of {possible} devices")
+    raise ValueError(f"{told}; on {after} devices give --batch_size {clips // after}")
+
+
+def _devices(settings: dict[str, Any]) -> int:
+    return int(settings["trainer"]["devices"] * settings["trainer"]["num_nodes"])
 
 
 def _has_epochs(changed: list[tuple[str, Any, Any]]) -> bool:

@@ -7,15 +7,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from interlace.checkpoints import ModelCard, save_checkpoint
 from interlace.files import whole_file
 from interlace.training.module import ClassificationModule
+from interlace.training.sharded import whole_network
 from interlace.training.stopping import Interrupted, StopOnSignal
 
-# Several devices agree on stopping and saving only so often: it costs a message between them.
-STEPS_BETWEEN_AGREEMENTS = 10
+# Several devices agree on stopping and saving only so often: it costs a message between them. But soon enough for a
+# scheduler, which kills what has not ended some seconds (30 with torchrun) after it was asked to.
+SECONDS_BETWEEN_AGREEMENTS = 2.0
+MOST_STEPS_BETWEEN_AGREEMENTS = 50
 
 
 class RunSaver(Callback):
@@ -52,6 +56,7 @@ class RunSaver(Callback):
         self.best_epoch = -1
         self._saved_at = time.monotonic()
         self._last_step = 0
+        self._agreed_at, self._agreed_step, self._agree_again = time.monotonic(), 0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """The best result so far."""
@@ -70,7 +75,8 @@ class RunSaver(Callback):
         """Start the clock."""
         del pl_module
         self._saved_at = time.monotonic()
-        self._last_step = trainer.global_step
+        self._last_step = self._agreed_step = self._agree_again = trainer.global_step
+        self._agreed_at = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -80,11 +86,13 @@ class RunSaver(Callback):
         if trainer.global_step == self._last_step or trainer.is_last_batch:
             return
         self._last_step = trainer.global_step
-        if trainer.world_size > 1 and trainer.global_step % STEPS_BETWEEN_AGREEMENTS:
+        if trainer.world_size > 1 and trainer.global_step < self._agree_again:
             return
-        stop = self._anyone(trainer, self.stop.signal_number is not None)
+        stop = self.stop.signal_number is not None
         overdue = self.minutes > 0 and time.monotonic() - self._saved_at > 60 * self.minutes
-        if stop or self._anyone(trainer, overdue):
+        if trainer.world_size > 1:
+            stop, overdue = self._agree(trainer, stop, overdue)
+        if stop or overdue:
             self.save_last(trainer)
         if stop:
             self.leave(trainer)
@@ -116,10 +124,11 @@ class RunSaver(Callback):
     ) -> None:
         """Write the validated network with its card."""
         assert isinstance(pl_module, ClassificationModule)
+        model = whole_network(pl_module.evaluated_model)
         if trainer.is_global_zero:
             training = {**self.card.training, "epoch": trainer.current_epoch, "step": trainer.global_step}
             card = dataclasses.replace(self.card, metrics=metrics, training=training)
-            save_checkpoint(self.output / name, pl_module.evaluated_model, card)
+            save_checkpoint(self.output / name, model, card)
 
     def save_last(self, trainer: Trainer) -> None:
         """Write last.ckpt, so that there is a whole one at any time."""
@@ -137,6 +146,19 @@ class RunSaver(Callback):
         if trainer.is_global_zero:
             print(f"stopped at step {trainer.global_step}; go on with --resume true", flush=True)
         raise Interrupted(self.stop.signal_number or 15)
+
+    def _agree(self, trainer: Trainer, stop: bool, overdue: bool) -> tuple[bool, bool]:
+        """What any device wants, and when to ask again: by the slowest device's clock, at the same step on all."""
+        now, steps = time.monotonic(), max(1, trainer.global_step - self._agreed_step)
+        wanted = torch.tensor([float(stop), float(overdue), (now - self._agreed_at) / steps])
+        wanted = trainer.strategy.reduce(wanted.to(trainer.strategy.root_device), reduce_op="max")
+        stop_all, overdue_all, seconds = wanted.tolist()
+        pause = max(
+            1, min(MOST_STEPS_BETWEEN_AGREEMENTS, int(SECONDS_BETWEEN_AGREEMENTS / max(seconds, 1e-6)))
+        )
+        self._agreed_at, self._agreed_step = now, trainer.global_step
+        self._agree_again = trainer.global_step + pause
+        return bool(stop_all), bool(overdue_all)
 
     def _anyone(self, trainer: Trainer, decision: bool) -> bool:
         return bool(trainer.strategy.reduce_boolean_decision(decision, all=False))

@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 from typing import Any, Literal
 
-import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from interlace.data.annotations import Annotations
 from interlace.files import whole_file
+from interlace.training.gathering import of_all_processes
 
 Split = Literal["train", "val"]
 MEANING = {"skipped": "could not be read", "damaged": "were read with stand-ins for damaged frames"}
@@ -37,7 +37,8 @@ class SkippedClips(Callback):
         return ", ".join(f"{count} clips {MEANING[kind]}" for kind, count in counts.items() if count)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was found so far."""
+        """What was found so far, by all processes; each of them asks."""
+        self.found = {key: reason for part in of_all_processes(self.found) for key, reason in part.items()}
         return {"found": [[*key, reason] for key, reason in self.found.items()]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -74,10 +75,7 @@ class SkippedClips(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the devices' findings together and write the list."""
         del pl_module
-        if trainer.world_size > 1:
-            parts: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(parts, self.found)
-            self.found = {key: reason for part in parts for key, reason in part.items()}
+        self.found = {key: reason for part in of_all_processes(self.found) for key, reason in part.items()}
         if self.found and trainer.is_global_zero:
             text = io.StringIO()
             table = csv.writer(text, lineterminator="\n")
