@@ -1,0 +1,1 @@
+"""What `benchmarks/fuzz.py` is made of: seeds, mutations, targets, and the forked children that run them."""
