@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -61,13 +62,40 @@ def compiled_network_problems() -> Callable[[str], AbstractContextManager[dict[s
 
 
 def _beside() -> ModuleType:
-    file = Path(__file__).parent / "models" / "beside.py"
-    spec = importlib.util.spec_from_file_location("beside", file)
+    return _module("beside", Path(__file__).parent / "models" / "beside.py")
+
+
+def _module(name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
-    beside = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(beside)
-    return beside
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=[40, pytest.param(1000, marks=pytest.mark.faults)], ids=["few", "many"])
+def for_all(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Check a property on generated examples, the same in every run; the tier of faults takes many more."""
+    from hypothesis import HealthCheck, given, settings
+
+    def check(holds: Callable[..., None], **strategies: Any) -> None:
+        repeatable = settings(
+            max_examples=request.param,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        repeatable(given(**strategies)(holds))()
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[[Callable[[], object]], Any]:
+    """What a call comes to in a process of its own, and what memory it took: (kind, message, grown_mb)."""
+    return _module("bounded", Path(__file__).parent / "bounded.py").outcome
 
 
 def _shared(name: str) -> Path:

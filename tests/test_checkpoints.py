@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -141,12 +142,13 @@ def test_an_older_file_stays_when_writing_fails(tmp_path, monkeypatch):
     path = save_checkpoint(tmp_path / "model.safetensors", model, card)
     before = path.read_bytes()
 
-    def full_disk(_, name, **__):
-        Path(name).write_bytes(b"half")
-        raise OSError("No space left on device")
+    def full_disk(path, content):
+        with path.open("wb") as file:
+            file.write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("interlace.checkpoints.save_file", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(OSError, match=r"model\.safetensors cannot be written: the disk is full"):
         save_checkpoint(path, model, replace(card, metrics={}))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from interlace.files import whole_file
+
 REQUIRED = ("torch", "torchvision", "timm", "lightning", "torchmetrics", "safetensors", "matplotlib", "rich")
 EXTRAS = {
     "onnxruntime": "checks exported networks",
@@ -295,5 +297,6 @@ def table(findings: list[Finding]) -> str:
 def to_json(findings: list[Finding], output: Path) -> Path:
     """Write the findings, and whether all that is required is there, to a JSON file."""
     content = {"healthy": healthy(findings), "findings": [asdict(finding) for finding in findings]}
-    output.write_text(json.dumps(content, indent=2) + "\n")
+    with whole_file(output) as beside:
+        beside.write_text(json.dumps(content, indent=2) + "\n")
     return output

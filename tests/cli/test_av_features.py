@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from interlace.audiovisual.features.feature_store import FeatureStore
+from interlace.cli import main
 from interlace.cli.av_features import run
 
 SMALL = [
@@ -124,7 +125,7 @@ def test_ctrl_c(
 
     monkeypatch.setattr(feature_store, "write_features", interrupted)
     output = tmp_path / "features"
-    assert run([str(clips), "--output", str(output), *QUICK]) == 130
+    assert main(["av", "features", str(clips), "--output", str(output), *QUICK]) == 130
     assert f"stopped by Ctrl-C; {output} keeps what is whole" in capsys.readouterr().err
     assert FeatureStore(output).names()[:2] == ["0.mp4", "1.mp4"]
     monkeypatch.undo()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from interlace.cli.parser import complain, in_options, parse
+from interlace.cli.parser import complain, in_options, parse, say
 from interlace.cli.progress import bar_of_videos
 
 if TYPE_CHECKING:
@@ -114,17 +114,15 @@ def features(
                 frame_template=frames,
                 progress=report,
             )
-    except KeyboardInterrupt:
-        return complain(
-            f"stopped by Ctrl-C; {output} keeps what is whole, the same command goes on", status=130
-        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"{output} keeps what is whole, the same command goes on") from stop
     for _, reason in stored.failures:
-        print(in_options(reason))
-    print(f"{output}: features of {stored.computed} videos computed, {stored.there} were there already")
+        say(in_options(reason))
+    say(f"{output}: features of {stored.computed} videos computed, {stored.there} were there already")
     if stored.soundless:
-        print(f"without sound: {_listed(stored.soundless, data)}; their rows of it are zeros")
+        say(f"without sound: {_listed(stored.soundless, data)}; their rows of it are zeros")
     if stored.silent:
-        print(f"with a track of sound that is silence: {_listed(stored.silent, data)}")
+        say(f"with a track of sound that is silence: {_listed(stored.silent, data)}")
     if stored.failures:
         return complain(f"no features of {len(stored.failures)} videos (listed above)", status=1)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from interlace.cli.parser import parse
+from interlace.cli.parser import parse, say
 
 
 def run(arguments: list[str]) -> int:
@@ -25,6 +25,7 @@ def check(
     json: Path | None = None,
     modality: Literal["rgb", "flow", "rgb_diff", "rgb_flow"] = "rgb",
     flow: Literal["dis", "dis_fast", "tvl1"] | Path = "dis",
+    allow_outside: bool = False,
 ) -> int:
     """Decode every clip of a data set; report unreadable, damaged, short and odd ones and the balance of classes.
 
@@ -41,12 +42,13 @@ def check(
         json: Also write the report to this file.
         modality: What training will see; flow also reads folders that `interlace flow` wrote.
         flow: The folder that `interlace flow` wrote for these videos, or a method to compute it with.
+        allow_outside: Take clips that a list names outside of the data folder, by absolute paths or "..".
     """
     from interlace.cli.data import all_clips
     from interlace.data.check import check_videos
 
     report = check_videos(
-        all_clips(data, annotations, format=format, labels=labels),
+        all_clips(data, annotations, format=format, labels=labels, outside=allow_outside),
         num_segments=num_segments,
         num_workers=num_workers,
         frame_template=frames,
@@ -56,5 +58,5 @@ def check(
     report.print()
     if json is not None:
         report.to_json(json)
-        print(f"written: {json}")
+        say(f"written: {json}")
     return 1 if report.would_fail else 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from interlace.cli.ensemble import split_weights
-from interlace.cli.parser import in_options, parse, warn
+from interlace.cli.parser import in_options, parse, say, warn
 
 
 def run(arguments: list[str]) -> int:
@@ -35,11 +35,12 @@ def evaluate(
     output: Path | None = None,
     overwrite: bool = False,
     optimize: bool = False,
+    allow_outside: bool = False,
 ) -> int:
     """Score one checkpoint, or several as an ensemble, on labelled clips.
 
     Args:
-        data: Folder of the videos.
+        data: Folder of the videos, or the folder or URL of shards that `interlace shard` wrote.
         model: Checkpoint, or a file that `interlace export` wrote (.onnx, .xml or .pt2); several make an ensemble.
         annotations: Annotation file; by default the clips that training validated on, else val.csv or test.csv.
         format: auto, folder, csv, kinetics, tsn, something_v1, something_v2, jester, ucf101 or hmdb51.
@@ -61,6 +62,7 @@ def evaluate(
         overwrite: Replace the report of another evaluation in that folder.
         optimize: Use faster copies of the networks, in the dtype of --precision; the report says how well
             they agree with the networks. Not for exported files, which are optimized already.
+        allow_outside: Take clips that a list names outside of the data folder, by absolute paths or "..".
     """
     from interlace.allocator import keep_freed_memory
     from interlace.cli.data import evaluation_clips
@@ -68,12 +70,22 @@ def evaluate(
     from interlace.evaluation.evaluate import evaluate as score
     from interlace.evaluation.evaluate import trained_note
     from interlace.exported import read_card
+    from interlace.training.launch import require_one_process
 
+    require_one_process("interlace evaluate")
     keep_freed_memory()
     cards = [read_card(path) for path in model]
     card = cards[0]
-    clips = evaluation_clips(data, annotations, card=card, format=format, labels=labels, missing=on_error)
-    print(f"{len(clips.samples)} clips, {len(clips.classes)} classes: {clips.source}", flush=True)
+    clips = evaluation_clips(
+        data,
+        annotations,
+        card=card,
+        format=format,
+        labels=labels,
+        missing=on_error,
+        outside=allow_outside,
+    )
+    say(f"{len(clips.samples)} clips, {len(clips.classes)} classes: {clips.source}")
     not_new = trained_on(clips, [member.training for member in cards], data)
     if not_new:
         warn(trained_note(len(not_new), len(clips)))
@@ -100,8 +112,8 @@ def evaluate(
     for note in report.details.get("optimized", []):
         print(f"optimized, {note}")
     for path, reason in report.skipped:
-        print(f"skipped {path}: {in_options(reason)}")
+        say(f"skipped {path}: {in_options(reason)}")
     for path, note in report.damaged:
-        print(f"damaged {path}: {note}")
-    print(f"report: {report.output}")
+        say(f"damaged {path}: {note}")
+    say(f"report: {report.output}")
     return 0

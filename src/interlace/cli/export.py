@@ -38,6 +38,7 @@ def export(
     rounds: int = 15,
     overwrite: bool = False,
     json: Path | None = None,
+    allow_outside: bool = False,
 ) -> int:
     """Write a network as a file that other programs run, and compare the two on real clips.
 
@@ -69,6 +70,7 @@ def export(
         rounds: Measurements of each network's time.
         overwrite: Replace files of these names.
         json: Also write the report, clip by clip, to this file.
+        allow_outside: Take clips that a list names outside of the data folder, by absolute paths or "..".
     """
     import torch
 
@@ -81,7 +83,9 @@ def export(
     if threads is not None:
         torch.set_num_threads(threads)
     keep_freed_memory()
-    compared, training = _clips(model, data, annotations, labels, calibration, int8=int8)
+    compared, training = _clips(
+        model, data, annotations, labels, calibration, int8=int8, outside=allow_outside
+    )
     progress = _Progress()
     try:
         report = write(
@@ -117,6 +121,7 @@ def _clips(
     calibration: Path | None,
     *,
     int8: bool,
+    outside: bool,
 ) -> tuple[Annotations | None, Annotations | None]:
     """What to compare on, and what to calibrate by."""
     from interlace.checkpoints import read_card
@@ -135,17 +140,19 @@ def _clips(
             raise ValueError("--calibration is for --int8")
         if annotations is None:
             return videos_below(data, card), None
-    compared = evaluation_clips(data, annotations, card=card, labels=labels)
-    return compared, _training_clips(data, calibration, labels, card) if int8 else None
+    compared = evaluation_clips(data, annotations, card=card, labels=labels, outside=outside)
+    return compared, _training_clips(data, calibration, labels, card, outside=outside) if int8 else None
 
 
-def _training_clips(data: Path, file: Path | None, labels: Path | None, card: ModelCard) -> Annotations:
+def _training_clips(
+    data: Path, file: Path | None, labels: Path | None, card: ModelCard, *, outside: bool
+) -> Annotations:
     """Those of a file, those that training had, or those of the folder's own split."""
     from interlace.data.annotations import read_annotations
     from interlace.data.splits import read_splits
 
     if file is not None:
-        return read_annotations(data, file, labels=labels, classes=card.labels)
+        return read_annotations(data, file, labels=labels, classes=card.labels, outside=outside)
     split = card.training.get("split", {}) if card.training.get("data") == str(data.resolve()) else {}
     train, val = (Path(split[name]) if split.get(name) else None for name in ("train", "val"))
     return read_splits(
@@ -156,6 +163,7 @@ def _training_clips(data: Path, file: Path | None, labels: Path | None, card: Mo
         labels=labels or (Path(split["labels"]) if split.get("labels") else None),
         val_fraction=split.get("val_fraction", 0.2),
         seed=card.training.get("seed", 0) if split else 0,
+        outside=outside,
     )[0]
 
 

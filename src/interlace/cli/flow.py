@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
-from interlace.cli.parser import complain, in_options, parse
+from interlace.cli.parser import complain, in_options, parse, say
 from interlace.cli.progress import bar_of_videos
 
 
@@ -55,13 +55,11 @@ def flow(
                 frame_template=frames,
                 progress=report,
             )
-    except KeyboardInterrupt:
-        return complain(
-            f"stopped by Ctrl-C; {output} keeps what is whole, the same command goes on", status=130
-        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"{output} keeps what is whole, the same command goes on") from stop
     for _, reason in failures:
-        print(in_options(reason))
-    print(f"{output}: flow of {computed} videos computed, {there} were there already")
+        say(in_options(reason))
+    say(f"{output}: flow of {computed} videos computed, {there} were there already")
     if failures:
         return complain(f"no flow of {len(failures)} videos (listed above)", status=1)
     train = f"interlace train {shlex.quote(str(data))} --flow {shlex.quote(str(output))}"

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from interlace.cli.wording import HelpFormatter, wrong_value
+from interlace.printable import printable, printable_lines
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -168,6 +169,7 @@ def in_options(message: str) -> str:
     message = re.sub(r"\bmodality='(\w+)'", r"--modality \1", message)
     message = message.replace("allow it to be overwritten (overwrite)", "replace it with --overwrite")
     message = re.sub(r"\bframe_template(=| ?)", lambda found: "--frames" + (" " if found[1] else ""), message)
+    message = message.replace("allow it (allow_outside)", "allow it with --allow_outside")
     return re.sub(r"\bon_error=\"?(\w+)\"?", r"--on_error \1", message)
 
 
@@ -177,12 +179,17 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
+def say(line: str) -> None:
+    """Print one line for a person, with names of files or classes in it."""
+    print(printable(line), flush=True)
+
+
 def warn(message: str) -> None:
     """Print a warning for a person."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {printable_lines(message)}", file=sys.stderr)
 
 
 def complain(message: str, status: int = 2) -> int:
     """Print an error for a person and return the exit status."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable_lines(message)}", file=sys.stderr)
     return status

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from interlace.cli.parser import parse
+from interlace.cli.parser import parse, say
 
 if TYPE_CHECKING:
     from interlace.checkpoints import ModelCard
@@ -36,6 +36,7 @@ def plot(
     device: str = "auto",
     on_error: Literal["raise", "skip"] = "raise",
     output: Path | None = None,
+    allow_outside: bool = False,
 ) -> int:
     """Draw the offsets and weights of trained TIN networks on real clips, as in figure 5 of the paper.
 
@@ -54,6 +55,7 @@ def plot(
         on_error: What to do with a video that cannot be read.
         output: Folder, or name of the picture (.png); .csv and .json are written beside it. By default
             MODEL-offsets.png beside the first checkpoint.
+        allow_outside: Take clips that a list names outside of the data folder, by absolute paths or "..".
     """
     from interlace.allocator import keep_freed_memory
     from interlace.checkpoints import load_checkpoint
@@ -74,9 +76,17 @@ def plot(
     for path in models:
         model, card = load_checkpoint(path)
         _require_tin(path, model, card)
-        clips = evaluation_clips(data, annotations, card=card, format=format, labels=labels, missing=on_error)
+        clips = evaluation_clips(
+            data,
+            annotations,
+            card=card,
+            format=format,
+            labels=labels,
+            missing=on_error,
+            outside=allow_outside,
+        )
         clips = spread(clips, num_clips)
-        print(f"{path}: {card.model}, {len(clips)} clips, {clips.source}", flush=True)
+        say(f"{path}: {card.model}, {len(clips)} clips, {clips.source}")
         tally = watch_offsets(
             model,
             card,

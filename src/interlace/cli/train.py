@@ -7,6 +7,7 @@ from pathlib import Path
 
 from interlace.cli.parser import Parser, explain, new_parser, with_switches, with_underscores
 from interlace.data.annotations import FORMATS
+from interlace.data.shards.place import as_url
 from interlace.training.config import TrainConfig
 from interlace.training.recipes import RECIPES, recipe_overrides
 
@@ -15,13 +16,17 @@ def run(arguments: list[str]) -> int:
     """Train a network; options beat a config file, which beats the recipe, which beats the defaults."""
     config = read_config(arguments)
     from interlace.allocator import keep_freed_memory
+    from interlace.training.launch import process_rank
     from interlace.training.run import train
 
     keep_freed_memory()
     best = train(config)
+    if process_rank() > 0:  # the first process speaks for all
+        return 0
     model = shlex.quote(str(best))
     flow = f" --flow {shlex.quote(str(config.flow))}" if isinstance(config.flow, Path) else ""
-    print(f"\nevaluate: interlace evaluate {shlex.quote(str(config.data))} --model {model}{flow}")
+    data = shlex.quote(as_url(config.data) or str(config.data))
+    print(f"\nevaluate: interlace evaluate {data} --model {model}{flow}")
     print(f"predict:  interlace predict VIDEO --model {model}")
     return 0
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from interlace.files import locked, part_of, to_disk
 
 
 @contextmanager
@@ -18,7 +18,8 @@ def written_aside(output: Path) -> Iterator[Path]:
     one are not kept. Folders that are missing above ``output`` are made.
 
     Raises:
-        ValueError: nothing can be written beside ``output``.
+        ValueError: another process exports to the same ``output``, and their files would be mixed.
+        OSError: it cannot be written there; the message names ``output`` and says what to do.
 
     Example:
         >>> import pathlib, tempfile
@@ -30,22 +31,13 @@ def written_aside(output: Path) -> Iterator[Path]:
         >>> sorted(path.name for path in output.parent.iterdir())
         ['model.bin', 'model.xml']
     """
-    folder = output.with_name(f".{output.name}.part")
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed process has left
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ValueError(
-            f"{output} cannot be written there ({error.strerror}); name another folder"
-        ) from error
-    try:
+    lock = output.with_name(f".{output.name}.lock")
+    with part_of(output, is_folder=True) as folder, locked(lock, f"{output}: an export"):
         yield folder
         files = sorted(path for path in folder.iterdir() if path.is_file())
         for path in files:
-            with path.open("r+b") as file:
-                os.fsync(file.fileno())
+            to_disk(path)
         output.unlink(missing_ok=True)
         for path in sorted(files, key=lambda path: path.name == output.name):
             path.replace(output.with_name(path.name))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        to_disk(output.parent)

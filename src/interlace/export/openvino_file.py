@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 from interlace.export.onnx_file import to_onnx
 from interlace.export.quiet import missing_extra, quietly
 from interlace.export.wrappers import Graph
+from interlace.files import part_of, to_disk
 from interlace.telemetry import unobserved
 
 
@@ -85,17 +85,13 @@ def save_openvino(model: Any, path: str | Path, *, metadata: Mapping[str, str]) 
     openvino = _openvino()
     for name, text in metadata.items():
         model.set_rt_info(text, [name])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        quietly(f"write {path}"),
-        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
-    ):
-        beside = Path(folder) / path.name
+    with quietly(f"write {path}"), part_of(path, is_folder=True) as folder:
+        beside = folder / path.name
         openvino.save_model(model, beside, compress_to_fp16=False)
         for suffix in (".bin", ".xml"):
-            with beside.with_suffix(suffix).open("r+b") as file:
-                os.fsync(file.fileno())
+            to_disk(beside.with_suffix(suffix))
             beside.with_suffix(suffix).replace(path.with_suffix(suffix))
+        to_disk(path.parent)
     return path
 
 

@@ -24,6 +24,7 @@ def quietly(task: str) -> Iterator[None]:
 
     Raises:
         ExportError: the block failed; its message ends in the last lines that were kept back.
+        OSError: a file could not be read or written.
 
     Example:
         >>> from interlace.export.quiet import quietly
@@ -37,7 +38,7 @@ def quietly(task: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             logging.disable(max(logging_was, logging.WARNING))
             yield
-    except ExportError:
+    except (ExportError, OSError):  # the latter names the file and says what to do
         raise
     except Exception as error:  # torch, ONNX and OpenVINO each have their own
         reason = str(error).strip() or "it does not say why"
