@@ -39,7 +39,7 @@ def _error(text: str) -> str:
 
 @pytest.mark.parametrize("name", _in_each_tier("ensemble", "flow", without="evaluate"))
 def test_no_room_for_the_file(name: str, inputs: Inputs, tmp_path: Path) -> None:
-    """No file may have more than 200 bytes: writing fails as it does on a full disk.
+    """No file may have more than 200 bytes, or as many as are needed but one: writing fails as on a full disk.
 
     The processes of an evaluation exchange frames in shared memory, which has files too: it is left out here.
     """
@@ -54,6 +54,13 @@ def test_no_room_for_the_file(name: str, inputs: Inputs, tmp_path: Path) -> None
     after = run_command(arguments(name, inputs, output), output)
     assert after.status == 0, after.text
     assert leftovers(output) == []
+    largest = max(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    shutil.rmtree(output)
+    output.mkdir()
+    ended = run_command(arguments(name, inputs, output), output, largest_file=largest - 1)
+    assert ended.status == 1, ended.text
+    assert "cannot be written: " in _error(ended.text)
+    assert contents(output) == {}
 
 
 @pytest.mark.parametrize("name", _in_each_tier("ensemble", "flow"))

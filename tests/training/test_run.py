@@ -150,7 +150,9 @@ def test_skips_and_lists_what_cannot_be_read(settings, clips, tmp_path, capsys, 
     )
     val = [f"{clips / name / '4.mp4'},{name}" for name in LABELS]
     (tmp_path / "val.csv").write_text("\n".join(["path,label", *val]))
-    config = settings(epochs=1, train=tmp_path / "list.csv", val=tmp_path / "val.csv", on_error="skip")
+    config = settings(
+        epochs=1, train=tmp_path / "list.csv", val=tmp_path / "val.csv", on_error="skip", allow_outside=True
+    )
     train(config)
     damaged, skipped = rows(config.output / "skipped.csv")
     assert (skipped["split"], skipped["kind"], skipped["path"]) == ("train", "skipped", str(broken))

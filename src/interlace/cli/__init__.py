@@ -77,13 +77,18 @@ def _run(arguments: list[str]) -> int:
         status = run(arguments[1:])
         sys.stdout.flush()  # here, where a reader that has gone away (`| head`) is no error
         return status
-    except (ValueError, OSError, MemoryError) as problem:
+    except (ValueError, OSError) as problem:
         if os.environ.get("INTERLACE_DEBUG"):
             raise
         if isinstance(problem, BrokenPipeError):
             return _reader_gone()
-        told = f"out of memory; {problem}" if isinstance(problem, MemoryError) else str(problem)
-        return complain(in_options(told), status=1)
+        return complain(in_options(str(problem)), status=1)
+    except (MemoryError, RuntimeError) as problem:
+        from interlace.data.out_of_memory import in_a_line, is_out_of_memory
+
+        if os.environ.get("INTERLACE_DEBUG") or not is_out_of_memory(problem):
+            raise
+        return complain(in_options(in_a_line(problem)), status=1)
 
 
 def _reader_gone() -> int:

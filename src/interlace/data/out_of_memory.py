@@ -95,6 +95,17 @@ def naming_clips(paths: Callable[[], Sequence[Any]], doing: str) -> Iterator[Non
         raise OutOfMemoryError(f"out of memory {doing}{batch} ({_asked_for(error)}); {REMEDY}") from error
 
 
+def in_a_line(error: BaseException) -> str:
+    """The same sentence where no clips are known.
+
+    Example:
+        >>> from interlace.data.out_of_memory import in_a_line
+        >>> in_a_line(MemoryError("a.mp4: the decoder cannot allocate memory"))[:59]
+        'out of memory (a.mp4: the decoder cannot allocate memory); '
+    """
+    return f"out of memory ({_asked_for(error)}); {REMEDY}"
+
+
 def named(paths: Sequence[Any], most: int = 8) -> str:
     """The clips of a batch in one line.
 
