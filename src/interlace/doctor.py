@@ -21,8 +21,16 @@ EXTRAS = {
     "onnxruntime": "checks exported networks",
     "openvino": "runs exported networks faster on Intel CPUs",
     "cv2": "optical flow",
+    "webdataset": "writes shards",
+    "ray": "predicts over a cluster",
+    "pyarrow": "reads and writes Parquet",
 }
-PIP_NAMES = {"cv2": "opencv-contrib-python-headless"}
+PIP_NAMES = {
+    "cv2": "opencv-contrib-python-headless",
+    "webdataset": '"interlace[shards]"',
+    "ray": '"interlace[ray]"',
+    "pyarrow": '"interlace[ray]"',
+}
 DECODERS = ("h264", "hevc", "av1", "vp9")
 FREE_DISK_GB = 2.0
 HUB = "https://huggingface.co"

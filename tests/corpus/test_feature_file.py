@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,9 @@ def test_both_kinds_of_file_hold_the_features_of_each_video(
     for path, features in zip(good, wanted, strict=True):
         assert rows[str(path)]["features"] == features.tolist()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.parquet", "f.safetensors"]
+    shutil.copytree(tmp_path, tmp_path / "f.safetensors.parts")  # killed before they were removed
     assert write_features(paths, matrix, WORK, network) == (0, errors)
+    assert not (tmp_path / "f.safetensors.parts").exists()
     assert write_features(paths, table, WORK, network) == (0, errors)
 
 

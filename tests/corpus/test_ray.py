@@ -17,6 +17,7 @@ from interlace.corpus.network import Network, read_network
 from interlace.corpus.options import RayOptions
 from interlace.corpus.session import ENVIRONMENT, ray_session
 from interlace.corpus.work import How, Predicting
+from interlace.files import locked
 from interlace.inference.batch import AnswerOptions, Failure, answer
 
 WORK = Predicting(AnswerOptions(top_k=3), How(device="cpu"))
@@ -110,6 +111,18 @@ def test_a_process_that_fits_nowhere(tmp_path: Path, videos: Path, network: Netw
             options=RayOptions(num_cpus=64),
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("ray")
+def test_two_runs_for_one_folder(tmp_path: Path, videos: Path, network: Network) -> None:
+    with (
+        locked(tmp_path / ".lock", "the other run"),
+        pytest.raises(ValueError, match=f"a run for this folder is under way in process {os.getpid()}"),
+    ):
+        run_on_ray(
+            [str(videos)], column=None, work=WORK, network=network, output=str(tmp_path), options=OPTIONS
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

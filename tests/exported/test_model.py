@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from interlace.checkpoints import CheckpointError
 from interlace.exported import ExportedModel, load_model
 
 FORMATS = ("onnx", "pt2", "xml")
@@ -204,3 +205,22 @@ def test_states_that_do_not_fit(make_export: Callable[..., Path], clip: Tensor) 
         inspect.unwrap(ExportedModel.step)(model, clip, model.init_state(2))
     with pytest.raises(ValueError, match=r"clips are \(B, T, C, H, W\); got \(2, 3, 8, 8\)"):
         inspect.unwrap(ExportedModel.forward_frames)(model, clip[:, 0])
+
+
+def test_a_graph_that_refuses_what_it_says_it_takes(make_export: Callable[..., Path], clip: Tensor) -> None:
+    """As one damaged byte in the declared shape of a state did."""
+    import onnx
+
+    path = make_export("onnx", "stream")
+    model = onnx.load(path)
+    batch = next(
+        value for value in model.graph.input if value.name == "past.faded"
+    ).type.tensor_type.shape.dim[0]
+    batch.ClearField("dim_param")
+    batch.dim_value = 7
+    onnx.save(model, path)
+    exported = opened(path)
+    with pytest.raises(
+        CheckpointError, match=r"its graph cannot be run \(.*Expected: 7.*export the network again"
+    ):
+        exported(clip)

@@ -6,6 +6,7 @@ import errno
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,16 @@ from interlace.files import whole_file
 from interlace.files.write_errors import explained
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file may have more than 2000 bytes."""
+    """No file may have more than 2000 bytes; not while pytest itself writes, perhaps to a file."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _save(path: Path, writer: str) -> None:
@@ -39,10 +42,10 @@ def _save(path: Path, writer: str) -> None:
 
 
 @pytest.mark.parametrize("writer", ["text", "safetensors", "torch"])
-def test_a_disk_that_takes_no_more(tmp_path: Path, small_disk: None, writer: str) -> None:
+def test_a_disk_that_takes_no_more(tmp_path: Path, writer: str) -> None:
     path = tmp_path / "a.bin"
     path.write_text("before")
-    with pytest.raises(OSError, match="cannot be written") as problem:
+    with pytest.raises(OSError, match="cannot be written") as problem, small_disk():
         _save(path, writer)
     assert str(problem.value) == (
         f"{path} cannot be written: files may not grow that large here (ulimit -f); "

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
+import signal
 from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import active_children
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from interlace.checkpoints import load_checkpoint
 from interlace.data.annotations import AnnotationError
@@ -24,6 +28,12 @@ from interlace.training.run import train
 def rows(path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def shared_memory() -> list[Path]:
+    """What this process has open of it."""
+    links = [link.readlink() for link in Path("/proc/self/fd").glob("*") if link.is_symlink()]
+    return [file for file in links if file.name.startswith("torch_")]
 
 
 def test_leaves_checkpoints_settings_and_curves(settings, capsys):
@@ -52,6 +62,13 @@ def test_leaves_checkpoints_settings_and_curves(settings, capsys):
     assert 0.9 < card.window_seconds < 2  # 8 to 24 frames at 12 a second
     table = rows(folder / "metrics.csv")
     assert [row["epoch"] for row in table] == ["1", "2"]
+    curves = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert {"lr", "train_loss", "val_loss", "val_top1"} <= {*curves.Tags()["scalars"]}
+    points = [(point.step, point.value) for point in curves.Scalars("lr")]
+    assert points == [(0, pytest.approx(0.001))]  # it warms up
+    assert [point.value for point in curves.Scalars("train_loss")] == [
+        pytest.approx(float(row["train_loss"]), abs=1e-3) for row in table
+    ]
     assert card.metrics["top1"] == pytest.approx(max(float(row["val_top1"]) for row in table), abs=1e-3)
     assert yaml.safe_load((folder / "config.yaml").read_text())["optim"]["base_batch_size"] == 4
     assert json.loads((folder / "environment.json").read_text())["device"].startswith("cpu")
@@ -197,10 +214,15 @@ def test_no_process_outlives_a_run(settings, monkeypatch, failing):
     training_step = ClassificationModule.training_step
     monkeypatch.setattr(ClassificationModule, "training_step", step)
     config = settings(epochs=1, trainer=TrainerConfig(num_workers=1, accelerator="cpu"))
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    shared = {*shared_memory()}
     with pytest.raises(RuntimeError, match="in the middle") if failing else nullcontext():
         train(config)
     assert seen[0] == 1
     assert active_children() == []
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+    gc.collect()
+    assert failing or {*shared_memory()} <= shared  # the error holds on to the run
 
 
 def test_stops_when_validation_gets_no_better(settings):

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from interlace.corpus.work import Work
 
 
+def refuse_what_is_for_ray(column: str | None, output: str | None) -> None:
+    """--engine local reads no tables of paths and writes to no URL, which would become a folder called ``s3:``.
+
+    Raises:
+        ValueError: one of them is asked for.
+    """
+    if column is not None:
+        raise ValueError(f"--column {column}: tables of paths are for --engine ray")
+    if output is not None and "://" in output:
+        raise ValueError(f"--output {output}: URLs are for --engine ray; give a file on a disk")
+
+
 def run_ray(
     paths: list[str],
     *,

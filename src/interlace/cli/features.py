@@ -66,13 +66,12 @@ def features(
         ray: Where --engine ray works.
     """
     from interlace.allocator import keep_freed_memory
+    from interlace.cli.corpus import refuse_what_is_for_ray, run_ray
     from interlace.corpus.work import Describing, How
 
     keep_freed_memory()
     work = Describing(what, num_clips, How(frames=frames, device=device, flow=flow))
     if engine == "ray":
-        from interlace.cli.corpus import run_ray
-
         return run_ray(
             paths,
             column=column,
@@ -81,8 +80,7 @@ def features(
             output=output,
             options=ray,
         )
-    if column is not None:
-        raise ValueError(f"--column {column}: tables of paths are for --engine ray")
+    refuse_what_is_for_ray(column, output)
     from interlace.corpus.feature_file import check_output
 
     check_output(Path(output))

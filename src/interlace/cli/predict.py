@@ -80,13 +80,13 @@ def predict(
         ray: Where --engine ray works.
     """
     from interlace.allocator import keep_freed_memory
+    from interlace.cli.corpus import refuse_what_is_for_ray, run_ray
     from interlace.inference import load
     from interlace.inference.batch import AnswerOptions, expand
     from interlace.inference.output import check_suffix
 
     keep_freed_memory()
     if engine == "ray":
-        from interlace.cli.corpus import run_ray
         from interlace.corpus.network import read_network
         from interlace.corpus.work import How, Predicting
 
@@ -101,8 +101,7 @@ def predict(
             output=output,
             options=ray,
         )
-    if column is not None:
-        raise ValueError(f"--column {column}: tables of paths are for --engine ray")
+    refuse_what_is_for_ray(column, output)
     if output is not None:
         check_suffix(Path(output))
     recognizer = load(model, device=device, frame_template=frames, optimize=optimize, flow=flow)

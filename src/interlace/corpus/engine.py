@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -108,6 +109,11 @@ def make_parts(
                 raise ValueError(f"{row['problem']} (in a process of the cluster); what is done is kept")
             done += row["videos"]
             progress(done)
+    except KeyboardInterrupt as stop:
+        # What Ray Data iterates with ends now; at the exit of Python it would start Ray once more.
+        made = None
+        traceback.clear_frames(stop.__traceback__)
+        raise
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"Ray gave up ({reason}); what is done is kept, the same command goes on") from error

@@ -90,9 +90,11 @@ def write_features(
     check_output(output)
     rows = digests(str(path).encode("utf-8", "surrogateescape") for path in paths)
     settings = {**work.settings(), "model": network.fingerprint}
-    if output.exists():
-        return 0, _errors_of_finished(output, settings, rows)
     parts = output.with_name(f"{output.name}.parts")
+    if output.exists():
+        errors = _errors_of_finished(output, settings, rows)
+        shutil.rmtree(parts, ignore_errors=True)  # a run was killed before it had removed all of them
+        return 0, errors
     store = Store(str(parts.resolve()))
     with locked(output.with_name(f".{output.name}.lock"), f"{output}: a run for this file"):
         there = [name for name in store.names() if name.startswith(PREFIX)]
@@ -114,7 +116,7 @@ def write_features(
             write_parquet(output, answers, work.what, extractor.shape, about)
         else:
             write_safetensors(output, answers, work.what, extractor.shape, about)
-        shutil.rmtree(parts)
+        shutil.rmtree(parts, ignore_errors=True)
     return todo.left, {answer.path: answer.error for answer in answers if answer.error is not None}
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from interlace.corpus.plan import PREFIX, SUFFIX, Plan, plan, videos_per_part
 from interlace.corpus.session import ray_session
 from interlace.corpus.store import Store
 from interlace.corpus.work import Work
+from interlace.files import locked
 
 READERS = 16
 """Parts that are looked into at a time: an object store takes long for each, and not longer for many."""
@@ -74,8 +77,8 @@ def run_on_ray(
         progress: Called with (videos done, videos in all).
 
     Raises:
-        ValueError: an input or the output cannot be used, the output was begun with other settings, or Ray is not
-            installed.
+        ValueError: an input or the output cannot be used, the output was begun with other settings, another run has it
+            in hand, or Ray is not installed.
 
     Example:
         >>> from pathlib import Path
@@ -109,26 +112,35 @@ def run_on_ray(
     cores = None if options.concurrency is None else max(1, round(options.concurrency * options.num_cpus))
     with ray_session(options.address, num_cpus=cores, network_bytes=bytes_of_network) as ray:
         wanted = options.batch or videos_per_part(len(digests), pool_size(ray, options))
-        kept = settings_file.agree(store, settings, len(there), wanted)
-        todo = _plan(store, digests, options.batch or kept, there)
+        with _alone(store):
+            there = part_names(store)
+            kept = settings_file.agree(store, settings, len(there), wanted)
+            todo = _plan(store, digests, options.batch or kept, there)
 
-        def report(done: int) -> None:
-            if progress is not None:
-                progress(todo.done + done, len(digests))
+            def report(done: int) -> None:
+                if progress is not None:
+                    progress(todo.done + done, len(digests))
 
-        report(0)
-        make_parts(
-            ray,
-            todo.parts,
-            inputs,
-            digests,
-            work=work,
-            network=network,
-            store=store,
-            options=options,
-            progress=report,
-        )
+            report(0)
+            if todo.parts:  # else another run has made them meanwhile
+                make_parts(
+                    ray,
+                    todo.parts,
+                    inputs,
+                    digests,
+                    work=work,
+                    network=network,
+                    store=store,
+                    options=options,
+                    progress=report,
+                )
     return _summary(output, store, digests, todo, began)
+
+
+def _alone(store: Store) -> AbstractContextManager[None]:
+    """One run at a time has a folder: two that cut the input otherwise would do videos twice. URLs have no locks."""
+    folder = store.folder
+    return nullcontext() if folder is None else locked(folder / ".lock", f"{folder}: a run for this folder")
 
 
 def part_names(store: Store, suffix: str = SUFFIX) -> list[str]:
@@ -137,18 +149,13 @@ def part_names(store: Store, suffix: str = SUFFIX) -> list[str]:
 
 
 def _plan(store: Store, digests: Sequence[str], size: int, there: Sequence[str]) -> Plan:
-    return plan(digests, size, there, lambda name: _about([name], store)[0]["rows"])
+    return plan(digests, size, there, lambda name: _about(store, name)["rows"])
 
 
-def _about(names: Sequence[str], store: Store) -> list[dict[str, Any]]:
-    """What parts say of themselves."""
-
-    def read(name: str) -> dict[str, Any]:
-        with store.open(name) as file:
-            return about_parquet(file, f"{store.url}/{name}")
-
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(read, names))
+def _about(store: Store, name: str) -> dict[str, Any]:
+    """What a part says of itself."""
+    with store.open(name) as file:
+        return about_parquet(file, f"{store.url}/{name}")
 
 
 def _summary(output: str, store: Store, digests: Sequence[str], todo: Plan, began: float) -> Summary:
@@ -157,7 +164,8 @@ def _summary(output: str, store: Store, digests: Sequence[str], todo: Plan, bega
     Raises:
         ValueError: a row is missing, or there twice.
     """
-    parts = _about(part_names(store), store)
+    with ThreadPoolExecutor(READERS) as pool:
+        parts = list(pool.map(partial(_about, store), part_names(store)))
     rows = [row for part in parts for row in part["rows"]]
     known = set(digests)
     if len(set(rows)) < len(rows) or not known <= set(rows):

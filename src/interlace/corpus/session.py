@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -20,6 +21,7 @@ ENVIRONMENT = {
 }
 OBJECT_STORE_BYTES = 256 * 2**20
 """Of a cluster of our own: paths and one network pass through it, no pixels."""
+CONNECT_SECONDS = 10.0
 
 
 @contextmanager
@@ -63,9 +65,10 @@ def _connected(
                 "object_store_memory": OBJECT_STORE_BYTES + 2 * network_bytes,
             }
         try:
+            _require_listener(address)
             with _errors_nowhere():
                 ray.init(address=address, **settings)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"no Ray cluster at {address!r}: {reason}") from error
         try:
@@ -94,6 +97,17 @@ def _environment() -> Iterator[None]:
     finally:
         for name in ours:
             os.environ.pop(name, None)
+
+
+def _require_listener(address: str) -> None:
+    """Ray itself tries for minutes where nobody listens.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if separator and port.isdecimal() and int(port) < 2**16:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 @contextmanager

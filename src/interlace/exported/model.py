@@ -82,7 +82,7 @@ class ExportedModel(nn.Module):
             )
         pixels = self._as_taken(clip)
         fixed = self._sizes[0] or len(pixels)
-        parts = [self.runtime.run({"clip": _filled(part, fixed)})["logits"] for part in pixels.split(fixed)]
+        parts = [self._run({"clip": _filled(part, fixed)})["logits"] for part in pixels.split(fixed)]
         return torch.cat(parts)[: len(clip)].to(clip.device)
 
     @torch.inference_mode()
@@ -133,7 +133,7 @@ class ExportedModel(nn.Module):
         self._check_input(frame, "frames are (B, C, H, W)", 4)
         self._check_state(len(frame), state)
         feeds = dict(zip(self.about.input_names, (self._as_taken(frame), *state), strict=True))
-        outputs = self.runtime.run(feeds)
+        outputs = self._run(feeds)
         return outputs["logits"].to(frame.device), tuple(
             outputs[name] for name in self.about.output_names[1:]
         )
@@ -161,6 +161,18 @@ class ExportedModel(nn.Module):
                 f"{self.path} takes whole clips and keeps no state; export a causal network "
                 "(tsn_*, tsm_causal_*, tin_causal_*) with --streaming"
             )
+
+    def _run(self, feeds: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Inputs were checked against what the file says of itself; what is refused now is the file's fault."""
+        try:
+            return self.runtime.run(feeds)
+        except MemoryError:
+            raise
+        except Exception as error:  # of runtimes that have no class of errors in common
+            reason = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{self.path}: its graph cannot be run ({reason}); export the network again"
+            ) from error
 
     def _check_input(self, values: Tensor, form: str, ndim: int) -> None:
         if values.ndim != ndim or not (values.is_floating_point() or values.dtype == torch.uint8):

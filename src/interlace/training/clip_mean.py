@@ -47,7 +47,7 @@ class ClipMean:
         parts, self._parts = self._parts, []
         total = torch.tensor([sum(parts), float(accumulate)], dtype=torch.float64)
         if torch.distributed.is_initialized():
-            total = total.to(device)
+            total = total.to(device, non_blocking=True)
             torch.distributed.all_reduce(total)
         if not any(parts) and not total[0]:  # only a device without clips waits for the number
             raise ValueError(

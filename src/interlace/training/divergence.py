@@ -160,7 +160,7 @@ class Divergence(Callback):
             wrong[0] = torch.maximum(wrong[0], (~outputs["logits"].isfinite()).any().float())
         if everywhere and trainer.world_size > 1:
             torch.distributed.all_reduce(wrong, torch.distributed.ReduceOp.MAX)
-        numbers = torch.cat([torch.stack([loss, norm]), wrong]).to("cpu", non_blocking=True)
+        numbers = torch.cat([torch.stack([loss, norm]), wrong]).to("cpu", non_blocking=loss.is_cuda)
         arrived = None
         if loss.is_cuda:
             arrived = torch.cuda.Event()

@@ -11,11 +11,14 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.optim import Optimizer
 
 from interlace.files import whole_file
 from interlace.training.gathering import is_first_process, of_all_processes
 
 SECONDS_BETWEEN_LINES = 60.0
+STEPS_BETWEEN_POINTS = 10
+"""Of the curves in tensorboard/."""
 
 
 class EpochLog(Callback):
@@ -59,13 +62,15 @@ class EpochLog(Callback):
         del trainer, pl_module
         self._began = self._line_at = self._train_began = time.monotonic()
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """Note the learning rate while it is in use."""
-        del batch, batch_idx
-        self.lr = float(trainer.optimizers[0].param_groups[0]["lr"])
-        pl_module.log("lr", self.lr, on_step=True, on_epoch=False)
+        """Note the learning rate while it is in use; not by the module's log, which copies it to a GPU and waits."""
+        del pl_module
+        self.lr = float(optimizer.param_groups[0]["lr"])
+        if trainer.global_step % STEPS_BETWEEN_POINTS == 0:
+            for logger in trainer.loggers:
+                logger.log_metrics({"lr": self.lr}, step=trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -73,7 +78,9 @@ class EpochLog(Callback):
         """Add the batch to the epoch's sums, on the device: nothing waits for it."""
         del pl_module
         clips = len(batch["index"])
-        self.loss_sum = self.loss_sum + clips * outputs["mean_loss"].double()
+        loss = outputs["mean_loss"]
+        precise = torch.float32 if loss.is_mps else torch.float64  # Apple's GPUs have no more
+        self.loss_sum = self.loss_sum + clips * loss.to(precise)
         self.num_clips += clips
         self._clips_here += clips * trainer.world_size
         if not self.bar and time.monotonic() - self._line_at > SECONDS_BETWEEN_LINES:

@@ -45,7 +45,7 @@ def classification_loss(
         tensor(0.6931)
     """
     logits = logits.float()  # 16 bits are too few for the logarithm
-    weights = None if class_weights is None else class_weights.to(logits.device)
+    weights = None if class_weights is None else class_weights.to(logits.device, non_blocking=True)
     if not multi_label:
         return F.cross_entropy(logits, target, weight=weights, label_smoothing=label_smoothing)
     target = target * (1 - label_smoothing) + label_smoothing / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -39,7 +40,8 @@ def mix_clips(
     modes = [mode for mode, alpha in (("mixup", mixup), ("cutmix", cutmix)) if alpha > 0]
     if not modes:
         return clip, target
-    others = rng.sample(range(len(clip)), len(clip))
+    others = torch.tensor(rng.sample(range(len(clip)), len(clip)))
+    others = others.to(clip.device, non_blocking=True)  # a list as an index would wait for the GPU
     if rng.choice(modes) == "mixup":
         keep = rng.betavariate(mixup, mixup)
         clip = keep * clip + (1 - keep) * clip[others]

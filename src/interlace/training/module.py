@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -122,7 +123,8 @@ class ClassificationModule(LightningModule):
             clip, target = self.mix(self.frames(batch["clip"]), target, random.Random(step_seed))
         else:
             clip = self.stand_in()
-        with BatchNormOver(all_devices=self.sync_batch_norm, counts=clips > 0):
+        usual = clips > 0 and not self.sync_batch_norm
+        with nullcontext() if usual else BatchNormOver(all_devices=self.sync_batch_norm, counts=clips > 0):
             logits = self.model(clip)
         loss = self.loss(logits, target) if clips else 0 * logits.sum()
         self.log("train_loss_step", loss.detach(), prog_bar=True, on_step=True, on_epoch=False)

@@ -25,7 +25,7 @@ from interlace.provenance import describe_device
 from interlace.training.config import TrainConfig
 from interlace.training.current_batch import CurrentBatch
 from interlace.training.divergence import Divergence
-from interlace.training.epoch_log import EpochLog
+from interlace.training.epoch_log import STEPS_BETWEEN_POINTS, EpochLog
 from interlace.training.facts import fingerprint
 from interlace.training.launch import device_of_process, lost_processes, process_rank, require_processes
 from interlace.training.meeting import meet_again
@@ -168,7 +168,7 @@ def make_trainer(config: TrainConfig, watching: list[Callback], saver: RunSaver)
         logger=TensorBoardLogger(config.output, name="tensorboard", version="", default_hp_metric=False),
         callbacks=[*callbacks, saver],
         default_root_dir=config.output,
-        log_every_n_steps=10,
+        log_every_n_steps=STEPS_BETWEEN_POINTS,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         enable_checkpointing=False,

@@ -24,18 +24,22 @@ class StopOnSignal(Callback):
         self.signal_number: int | None = None
         self._before: dict[int, Any] = {}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Note who listens, before Lightning does."""
+        del trainer, pl_module, stage
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen; after Lightning, which would stop between two steps whose gradients belong together."""
         del trainer, pl_module
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._remember)
+        for number in self._before:
+            signal.signal(number, self._remember)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stop listening."""
+        """Stop listening; after an error Lightning does that."""
         del trainer, pl_module, stage
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._before = {}
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         del frame

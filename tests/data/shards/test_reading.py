@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from interlace.data.annotations import AnnotationError, Annotations, Sample
 from interlace.data.dataset import TrainDataset, ViewDataset, open_sample, usable_frames
 from interlace.data.sampling import SegmentSampling
 from interlace.data.shards.folder import is_shard_folder, read_shards
+from interlace.data.shards.index import Shard, ShardClip, ShardIndex
 from interlace.data.shards.plan import ShardSettings
 from interlace.data.shards.sharding import shard_clips
 from interlace.data.splits import read_splits
@@ -111,6 +115,33 @@ def test_a_lost_connection_is_asked_for_once_a_run(make_shards, counted):
     assert all("train-000000.tar: cannot be read (after 3 attempts: gone)" in error for error in errors)
     assert not counted.failures
     assert "error" not in items[4]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("k.mp4", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
+        ("k.mp4", {"pax_headers": {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(2**60)}}),  # holes
+        ("k.frame.../1.png", {}),
+        ("k./etc/passwd", {}),
+        ("other.mp4", {}),
+    ],
+)
+def test_a_shard_that_holds_more_than_files(tmp_path, name, changes):
+    member, content = tarfile.TarInfo(name), io.BytesIO()
+    for field, value in changes.items():
+        setattr(member, field, value)
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member)
+    size, crc32 = len(content.getvalue()), zlib.crc32(content.getvalue())
+    clip = ShardClip("k", "a.mp4", (0,), None, None, None, 0, size, crc32)
+    shards = (Shard("train-000000.tar", "train", size, "", (clip,)),)
+    index = ShardIndex(("run",), False, {}, {"train": "by hand", "val": "by hand"}, "", shards)
+    (tmp_path / "index.json").write_text(index.to_json())
+    (tmp_path / "train-000000.tar").write_bytes(content.getvalue())
+    train, _ = read_shards(tmp_path)
+    with pytest.raises(VideoError, match=f"it holds '{name}', which is not its own"):
+        views(train)[0]
 
 
 def test_errors_of_the_video_name_shard_and_clip(tmp_path, damaged_video):

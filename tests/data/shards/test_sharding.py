@@ -221,6 +221,10 @@ def test_clips_that_cannot_be_read(tmp_path, make_video):
         (lambda text: text.replace('"split": "val"', '"split": "x"'), "damaged .*split 'x'"),
         (lambda text: text.replace('"num_bytes": ', '"num_bytes": -'), "damaged .*at bytes 0 to"),
         (lambda text: text.replace('"classes"', '"klasses"'), "damaged .*'classes'"),
+        (lambda text: text.replace("[2]", "[3]"), r"damaged .*labels \(3,\) of 3 classes"),
+        (lambda text: text.replace("[2]", "[-1]"), r"damaged .*labels \(-1,\) of 3 classes"),
+        (lambda text: text.replace("[2]", "[1e999]"), "damaged .*infinity"),
+        (lambda text: "[" * 10**6, "index.json: not the index of shards"),
     ],
 )
 def test_damaged_index(make_shards, tmp_path, change, message):

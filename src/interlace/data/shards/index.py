@@ -94,7 +94,7 @@ class ShardIndex:
         try:
             told = json.loads(text)
             number = told[MARK]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{place}: not the index of shards ({error}); write the shards again") from error
         if number != FORMAT:
             raise ValueError(
@@ -107,10 +107,10 @@ class ShardIndex:
                 settings=dict(told["settings"]),
                 sources={split: str(told["sources"][split]) for split in SPLITS},
                 plan=str(told["plan"]),
-                shards=tuple(shard_from_json(shard) for shard in told["shards"]),
+                shards=tuple(_within(shard_from_json(shard), told["classes"]) for shard in told["shards"]),
                 missing=tuple((str(path), str(reason)) for path, reason in told["missing"]),
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(f"{place}: damaged ({error}); write the shards again") from error
 
 
@@ -128,6 +128,13 @@ def shard_from_json(told: dict[str, Any]) -> Shard:
     clips = tuple(_clip(row, int(told["num_bytes"])) for row in told["clips"])
     skipped = tuple((str(path), str(reason)) for path, reason in told["skipped"])
     return Shard(name, split, int(told["num_bytes"]), str(told["sha256"]), clips, skipped)
+
+
+def _within(shard: Shard, classes: list[str]) -> Shard:
+    for clip in shard.clips:
+        if not all(0 <= label < len(classes) for label in clip.labels):
+            raise ValueError(f"the clip {clip.key!r} has the labels {clip.labels} of {len(classes)} classes")
+    return shard
 
 
 def _clip(row: list[Any], num_bytes: int) -> ShardClip:

@@ -17,7 +17,7 @@ from interlace.data.shards.index import FILE, Shard, ShardIndex, read_index, sha
 from interlace.data.shards.place import as_folder, as_url
 from interlace.data.shards.plan import PlannedShard, ShardSettings, plan_shards
 from interlace.data.shards.storage import Storage, open_storage
-from interlace.data.shards.write import write_shard
+from interlace.data.shards.write import tar_writer, write_shard
 
 BEGUN = "sharding.json"
 """There while shards are written: what is being written."""
@@ -66,6 +66,7 @@ def shard_clips(
     if as_url(output) is None and as_folder(output).resolve() == root.resolve():
         raise ValueError(f"{output}: shards need a folder of their own, outside of the videos'")
     storage = open_storage(output)
+    tar_writer()  # if it is not installed, nothing is begun
     planned, missing = plan_shards(train, val, root, settings, on_error=on_error)
     about: dict[str, Any] = {"settings": asdict(settings), "plan": _fingerprint(planned, train, settings)}
     finished = _finished(storage, planned, about)

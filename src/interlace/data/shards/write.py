@@ -46,7 +46,7 @@ def _write_tar(
     on_error: Literal["raise", "skip"],
     skipped: list[tuple[str, str]],
 ) -> list[PlannedClip]:
-    writer_of = _tar_writer()
+    writer_of = tar_writer()
     written: list[PlannedClip] = []
     # GNU's format: names may be long. No time and no owner: the same clips give the same bytes.
     with (
@@ -69,7 +69,12 @@ def _write_tar(
     return written
 
 
-def _tar_writer() -> Any:
+def tar_writer() -> Any:
+    """The class that writes tar files.
+
+    Raises:
+        ValueError: webdataset is not installed.
+    """
     try:
         from webdataset import TarWriter
     except ImportError as error:
