@@ -99,7 +99,8 @@ def test_an_end_by_itself():
 @pytest.mark.faults  # PyTorch looks every 5 seconds
 def test_an_end_without_a_word():
     with pytest.raises(
-        WorkerError, match=r"ended by itself while it read f\.mp4, in a batch of d\.mp4, e\.mp4, f"
+        WorkerError,
+        match=r"is gone, killed or by itself, while it read f\.mp4, in a batch of d\.mp4, e\.mp4, f",
     ):
         batches(end(0))
 

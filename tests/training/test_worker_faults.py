@@ -70,6 +70,7 @@ def test_a_killed_worker_in_evaluation(small, monkeypatch, clips, capsys, tmp_pa
     assert main([*arguments, "--output", str(tmp_path / "scores")]) == 1
     said = capsys.readouterr().err
     assert f"was killed by a signal (Killed) while it read {clips}" in said
+    assert "the system does so when memory runs out" in said
     assert "Traceback" not in said
 
 

@@ -70,11 +70,13 @@ def _of_the_dead(gone: re.Match[str], datasets: tuple[object, ...]) -> str:
     told = next(
         filter(None, (d.at_work.told(int(gone["process"])) for d in datasets if isinstance(d, Watched))), ""
     )
+    remedy = _REMEDIES.get(gone["signal"], _OTHERWISE)
     if gone["signal"]:
         end = f"was killed by a signal ({gone['signal']})"
-    else:
-        end = "ended by itself" + (f" with status {gone['status']}" if gone["status"] else "")
-    remedy = _REMEDIES.get(gone["signal"], _OTHERWISE)
+    elif gone["status"]:
+        end = f"ended by itself with status {gone['status']}"
+    else:  # PyTorch does not know either, as where another library listens to ended processes
+        end, remedy = "is gone, killed or by itself,", f"{_REMEDIES['Killed']}; {_OTHERWISE}"
     return f"a process that decodes {end}{' ' if told else ''}{told}; {remedy}"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 
 from interlace.data.limits import Limit
 
@@ -60,6 +61,15 @@ def worker_arguments(num_workers: int, *, pin_memory: bool) -> dict[str, Any]:
         arguments |= {"persistent_workers": True, "prefetch_factor": 2, "worker_init_fn": begin_worker}
         arguments["timeout"] = WAIT_SECONDS.value
     return arguments
+
+
+def hear_of_ended_workers() -> None:
+    """From now on an ended worker is an error that tells its signal.
+
+    PyTorch listens from the first loader with workers on, and believes to listen for ever. Whoever puts handlers
+    of signals back later, as Lightning does after a training, is to find PyTorch's among them.
+    """
+    _set_SIGCHLD_handler()
 
 
 def stop_workers(loader: DataLoader[Any]) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from interlace.data.workers import hear_of_ended_workers
+
 
 class Interrupted(SystemExit):
     """The run was asked to stop and has saved where it stands; the exit status is that of the signal."""
@@ -27,6 +29,7 @@ class StopOnSignal(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Note who listens, before Lightning does."""
         del trainer, pl_module, stage
+        hear_of_ended_workers()
         self._before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
