@@ -51,7 +51,7 @@ def ensemble_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Futu
 def _names(request: pytest.FixtureRequest, *, several: bool) -> list[str]:
     """The networks that were chosen, those made of several or the others."""
     items = [item for item in request.session.items if item.path.name == EVERY_NETWORK]
-    names = [item.callspec.params["name"] for item in items if item.get_closest_marker("slow") is None]
+    names = [item.callspec.params["name"] for item in items if item.originalname == "test_network_does_all"]
     return [name for name in names if _beside().has_several(name) == several]
 
 

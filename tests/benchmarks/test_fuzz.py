@@ -64,6 +64,7 @@ def test_one_case_is_repeated(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.faults
 def test_a_crash_and_a_hang_are_pinned_to_their_case(folder: Path) -> None:
     """In a process of its own, for the script's parent must be one that has no threads."""
     done = subprocess.run(

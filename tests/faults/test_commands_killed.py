@@ -55,7 +55,7 @@ def _killed(command: list[str], event: int, output: Path, whole: dict[str, bytes
         _ends_well(command, output, whole)
 
 
-@pytest.mark.parametrize(("name", "count"), [("flow", 4), ("ensemble", 2), ("av features", 1), ("shard", 2)])
+@pytest.mark.parametrize(("name", "count"), [("flow", 4), ("ensemble", 1), ("av features", 1), ("shard", 2)])
 def test_killed_at_a_few_moments(name: str, count: int, inputs: Inputs, tmp_path: Path) -> None:
     command, whole, num_events = _undisturbed(name, inputs, tmp_path / "out")
     for event in spread(num_events - 1, count + 1)[1:]:

@@ -6,8 +6,14 @@ import pytest
 
 from interlace.models import list_models
 
+# Ensembles of BNInception are the longest by far, and their parts, and ensembles of ResNets, are among the others.
+LONGEST = ("eco_enlite_bninception", "two_stream_eco_enlite_bninception", "two_stream_tsn_bninception")
 
-@pytest.mark.parametrize("name", list_models())
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LONGEST else name for name in list_models()],
+)
 def test_network_does_all(name: str, request: pytest.FixtureRequest) -> None:
     problems = request.getfixturevalue("network_problems")
     if name not in problems:

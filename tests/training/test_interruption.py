@@ -31,6 +31,7 @@ def table(folder: Path) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
+@pytest.mark.faults
 def test_killed_twice_and_gone_on_with(clips, tmp_path, one_thread, interrupted_run):
     alone, interrupted = tmp_path / "alone", tmp_path / "interrupted"
     train(interrupted_run.settings(clips, alone))
