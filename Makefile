@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # more than the arithmetic. These two keep the memory (measured: see LOG.md).
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
 
-.PHONY: setup demo test test-faults check lint types bench clean
+.PHONY: setup demo test test-faults check lint types bench study clean
 
 setup: $(VENV)/.done
 
@@ -45,6 +45,10 @@ bench: setup
 	$(KEEP_MEMORY) $(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/pipeline.py stages
 	$(BIN)/python benchmarks/tables.py --write README.md
+
+# `make study NAME=quick`, or NAME=... of `python experiments/study.py --list`; goes on where it was.
+study: setup
+	$(BIN)/python experiments/study.py $(NAME)
 
 clean:
 	rm -rf $(VENV) demo runs .pytest_cache .mypy_cache .ruff_cache

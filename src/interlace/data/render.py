@@ -2,7 +2,8 @@
 
 Clips come as twins: one scene is drawn and painted once, the forward class gets the frames and its partner
 the same frames backwards. A network that is blind to order gives twins the same answer, so it is right for at
-most half of them, whatever it has learned.
+most half of them, whatever it has learned. Four other classes, on demand, need both ends of a clip at once
+(:mod:`interlace.data.render_long_range`).
 
 The seed fixes the frames: to the last bit on one machine, while another processor or version of NumPy may round
 a pixel the other way. The bytes of the files may differ with the version of x264.
@@ -13,8 +14,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -22,6 +26,8 @@ from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import Progress
 
+from interlace.data.render_long_range import CLASSES as RETURNS
+from interlace.data.render_long_range import paint_returns
 from interlace.data.render_motion import MOTIONS
 from interlace.data.render_scene import FRAME_RATES, paint
 from interlace.files import whole_folder
@@ -41,6 +47,7 @@ PARTNERS = {
 """For each class the one that it becomes when it is played backwards."""
 
 CLASSES = tuple(sorted(PARTNERS))
+Frames = UInt8[np.ndarray, "T size size 3"]
 
 # Raise this when the same seed gives other frames, so that old data is not taken for new.
 VERSION = 1
@@ -69,6 +76,32 @@ def frames(name: str, rng: np.random.Generator, *, size: int = 96) -> UInt8[np.n
     return paint(PARTNERS[name], rng, size=size)[::-1]
 
 
+@dataclass(frozen=True)
+class ClipSet:
+    """Classes, and the scenes that give clips of them."""
+
+    classes: tuple[str, ...]
+    scenes: tuple[str, ...]
+    clips_of: Callable[[str, np.random.Generator, int], dict[str, Frames]]
+    """(scene, random numbers, size) to a clip of each class that the scene has."""
+
+
+def _twins(motion: str, rng: np.random.Generator, size: int) -> dict[str, Frames]:
+    clip = frames(motion, rng, size=size)
+    return {motion: clip, PARTNERS[motion]: clip[::-1]}
+
+
+def _returns(scene: str, rng: np.random.Generator, size: int) -> dict[str, Frames]:
+    del scene
+    return paint_returns(rng, size=size)
+
+
+CLIP_SETS: dict[str, ClipSet] = {
+    "moves": ClipSet(CLASSES, tuple(MOTIONS), _twins),
+    "long_range": ClipSet(RETURNS, ("returns",), _returns),
+}
+
+
 def encode(path: Path, clip: UInt8[np.ndarray, "T H W 3"], frame_rate: int) -> None:
     """Write frames as an H.264 file in which every frame is a key frame, all of one quality.
 
@@ -94,6 +127,7 @@ def encode(path: Path, clip: UInt8[np.ndarray, "T H W 3"], frame_rate: int) -> N
 def render(
     output: Path,
     *,
+    classes: Literal["moves", "long_range"] = "moves",
     clips_per_class: int = 20,
     val_clips_per_class: int = 10,
     size: int = 96,
@@ -109,7 +143,9 @@ def render(
 
     Args:
         output: New or empty folder.
-        clips_per_class: Training clips of each of the ten classes.
+        classes: moves: ten classes in pairs, each the other one played backwards. long_range: four classes that the
+            beginning and the end of a clip tell together (:mod:`interlace.data.render_long_range`).
+        clips_per_class: Training clips of each class.
         val_clips_per_class: Validation clips of each class, from other scenes than the training clips.
         size: Height and width in pixels, an even number of at least 32.
         seed: The same seed gives the same frames.
@@ -136,11 +172,14 @@ def render(
         raise ValueError(
             f"size={size}: H.264 needs an even number here, and below 32 pixels the objects are lost"
         )
+    if classes not in CLIP_SETS:
+        raise ValueError(f"classes={classes!r}: there are {', '.join(CLIP_SETS)}")
+    clip_set = CLIP_SETS[classes]
     counts = {"train": clips_per_class, "val": val_clips_per_class}
     card = {
         "generator": "interlace render",
         "version": VERSION,
-        "classes": list(CLASSES),
+        "classes": list(clip_set.classes),
         "clips_per_class": clips_per_class,
         "val_clips_per_class": val_clips_per_class,
         "size": size,
@@ -149,49 +188,54 @@ def render(
     if _is_finished(output, card):
         return output
     with whole_folder(output) as folder:  # half a data set is never seen
-        for name in CLASSES:
+        for name in clip_set.classes:
             (folder / name).mkdir()
         jobs = [
-            (split, motion, i) for split, count in counts.items() for i in range(count) for motion in MOTIONS
+            (split, scene, i)
+            for split, count in counts.items()
+            for i in range(count)
+            for scene in clip_set.scenes
         ]
         console = Console(stderr=True)
         with (
             ThreadPoolExecutor(num_workers or os.cpu_count()) as pool,
             Progress(console=console, disable=not (progress and console.is_terminal)) as bar,
         ):
-            twins = [
-                pool.submit(_write_twins, folder, split, motion, i, size, seed) for split, motion, i in jobs
+            scenes = [
+                pool.submit(_write_scene, folder, clip_set, split, scene, i, size, seed)
+                for split, scene, i in jobs
             ]
             try:
-                for twin in bar.track(as_completed(twins), total=len(twins), description="rendering"):
-                    twin.result()
+                for written in bar.track(as_completed(scenes), total=len(scenes), description="rendering"):
+                    written.result()
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # one failure or Ctrl-C ends the whole render
                 raise
         for split, count in counts.items():
-            _write_list(folder / f"{split}.csv", split, count)
+            _write_list(folder / f"{split}.csv", clip_set.classes, split, count)
         (folder / "dataset.json").write_text(json.dumps(card, indent=2) + "\n")
     return output
 
 
-def _write_twins(folder: Path, split: str, motion: str, index: int, size: int, seed: int) -> None:
-    """Write one clip of a motion and its twin, the reversal; the draw depends on these arguments only."""
-    rng = np.random.default_rng([seed, ("train", "val").index(split), list(MOTIONS).index(motion), index])
+def _write_scene(
+    folder: Path, clip_set: ClipSet, split: str, scene: str, index: int, size: int, seed: int
+) -> None:
+    """Write the clips of one scene; the draw depends on these arguments only."""
+    rng = np.random.default_rng([seed, ("train", "val").index(split), clip_set.scenes.index(scene), index])
     frame_rate = int(rng.choice(FRAME_RATES))
-    clip = frames(motion, rng, size=size)
-    encode(folder / _clip_name(motion, split, index), clip, frame_rate)
-    encode(folder / _clip_name(PARTNERS[motion], split, index), clip[::-1], frame_rate)
+    for name, clip in clip_set.clips_of(scene, rng, size).items():
+        encode(folder / _clip_name(name, split, index), clip, frame_rate)
 
 
 def _clip_name(name: str, split: str, index: int) -> str:
     return f"{name}/{split}_{index:04d}.mp4"
 
 
-def _write_list(path: Path, split: str, count: int) -> None:
+def _write_list(path: Path, classes: tuple[str, ...], split: str, count: int) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label"])
-        writer.writerows([_clip_name(name, split, i), name] for name in CLASSES for i in range(count))
+        writer.writerows([_clip_name(name, split, i), name] for name in classes for i in range(count))
 
 
 def _is_finished(output: Path, card: dict[str, object]) -> bool:

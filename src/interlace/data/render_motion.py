@@ -104,7 +104,10 @@ def _appear(phase: Track, rng: np.random.Generator) -> tuple[Movement, Stage]:
     return movement, lambda u, v: 1.25 * radius - np.maximum(abs(u - x), abs(v - y))  # a window
 
 
-MOTIONS: dict[str, Callable[[Track, np.random.Generator], tuple[Movement, Stage]]] = {
+Motion = Callable[[Track, np.random.Generator], tuple[Movement, Stage]]
+"""Draws how the object moves over the phases of a clip, and what it moves on."""
+
+MOTIONS: dict[str, Motion] = {
     "move_right": _move_right,
     "move_down": _move_down,
     "approach": _approach,

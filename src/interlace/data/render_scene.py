@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
-from interlace.data.render_motion import MOTIONS, Movement, Picture
+from interlace.data.render_motion import MOTIONS, Motion, Movement, Picture, Stage, Track
 from interlace.data.render_texture import Texture, draw_texture
 
 FRAME_RATES = (10, 12, 15, 20, 24, 25, 30)
@@ -29,6 +29,49 @@ class Body:
     texture: Texture
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What is drawn once; where its object moves may be asked several times."""
+
+    phase: Track
+    background: Texture
+    drift: Float32[np.ndarray, "2"]
+    movement: Movement
+    stage: Stage
+    body: Body
+    still_bodies: list[tuple[Body, Movement]]
+    light: tuple[float, float]
+    shade: Float32[np.ndarray, "3"]
+
+    def paint(self, movement: Movement, *, size: int) -> UInt8[np.ndarray, "T size size 3"]:
+        """Its frames in RGB, with the object where the movement has it."""
+        v, u = np.meshgrid(*2 * [(np.arange(size, dtype=np.float32) + 0.5) / size], indexing="ij")
+        frames = self.background.drifting(u, v, self.phase[:, None] * self.drift)
+        frames *= 1 - _coverage(self.stage(u, v), size)[..., None] * self.shade
+        for still_body, place in self.still_bodies:
+            _put(frames, still_body, place, u, v)
+        _put(frames, self.body, movement, u, v)
+        light_from, light_to = self.light
+        frames *= 255 * (light_from + (light_to - light_from) * self.phase)[:, None, None, None]
+        return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+def draw_scene(motion: Motion, rng: np.random.Generator) -> Scene:
+    """Draw a scene with a motion's own stage in it."""
+    # Odd, because then the middles of T equal segments of a clip and of its reversal are the same frames, for
+    # every T, and a network that is blind to order must score both alike.
+    num_frames = int(rng.integers(MIN_FRAMES // 2, MAX_FRAMES // 2 + 1)) * 2 + 1
+    phase = np.linspace(0, 1, num_frames, dtype=np.float32)
+    background = draw_texture(rng, brightness=(0.25, 0.55), contrast=0.12, frequencies=(1.0, 5.0))
+    drift = rng.uniform(-0.35, 0.35, size=2).astype(np.float32)
+    movement, stage = motion(phase, rng)
+    body = _draw_body(rng)
+    still_bodies = [(_draw_body(rng), _draw_place(rng)) for _ in range(rng.integers(1, 3))]
+    light_from, light_to = rng.uniform(0.7, 1.25, size=2).tolist()
+    shade = rng.uniform(0.35, 0.65, size=3).astype(np.float32)
+    return Scene(phase, background, drift, movement, stage, body, still_bodies, (light_from, light_to), shade)
+
+
 def paint(motion: str, rng: np.random.Generator, *, size: int = 96) -> UInt8[np.ndarray, "T size size 3"]:
     """Draw a scene and paint its frames in RGB; ``motion`` is one of `MOTIONS`.
 
@@ -41,27 +84,8 @@ def paint(motion: str, rng: np.random.Generator, *, size: int = 96) -> UInt8[np.
         >>> paint("approach", np.random.default_rng(0), size=64).shape[1:]
         (64, 64, 3)
     """
-    # Odd, because then the middles of T equal segments of a clip and of its reversal are the same frames, for
-    # every T, and a network that is blind to order must score both alike.
-    num_frames = int(rng.integers(MIN_FRAMES // 2, MAX_FRAMES // 2 + 1)) * 2 + 1
-    phase = np.linspace(0, 1, num_frames, dtype=np.float32)
-    v, u = np.meshgrid(*2 * [(np.arange(size, dtype=np.float32) + 0.5) / size], indexing="ij")
-
-    background = draw_texture(rng, brightness=(0.25, 0.55), contrast=0.12, frequencies=(1.0, 5.0))
-    drift = rng.uniform(-0.35, 0.35, size=2).astype(np.float32)
-    movement, stage = MOTIONS[motion](phase, rng)
-    body = _draw_body(rng)
-    still_bodies = [(_draw_body(rng), _draw_place(rng)) for _ in range(rng.integers(1, 3))]
-    light_from, light_to = rng.uniform(0.7, 1.25, size=2).tolist()
-    shade = rng.uniform(0.35, 0.65, size=3).astype(np.float32)
-
-    frames = background.drifting(u, v, phase[:, None] * drift)
-    frames *= 1 - _coverage(stage(u, v), size)[..., None] * shade
-    for still_body, place in still_bodies:
-        _put(frames, still_body, place, u, v)
-    _put(frames, body, movement, u, v)
-    frames *= 255 * (light_from + (light_to - light_from) * phase)[:, None, None, None]
-    return np.clip(frames, 0, 255).astype(np.uint8)
+    scene = draw_scene(MOTIONS[motion], rng)
+    return scene.paint(scene.movement, size=size)
 
 
 def _draw_body(rng: np.random.Generator) -> Body:

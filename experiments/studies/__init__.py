@@ -1,0 +1,1 @@
+"""Studies: networks trained under the same conditions with several seeds, and compared pair by pair."""

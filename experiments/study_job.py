@@ -1,0 +1,26 @@
+"""One run of a study, in a process of its own: started by study.py.
+
+    python experiments/study_job.py STUDY ARM SPLIT SEED DATA RUNS
+
+Killed at any point and started again, it goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import forms  # noqa: F401 - adds them to the networks that have names
+from studies.every import STUDIES
+from studies.job import run
+
+
+def main() -> None:
+    """Run what the words name."""
+    name, arm, split, seed, data, runs = sys.argv[1:]
+    jobs = STUDIES[name].jobs(arms=[arm], seeds=[int(seed)])
+    run(next(job for job in jobs if job.split.name == split), Path(data), Path(runs))
+
+
+if __name__ == "__main__":
+    main()

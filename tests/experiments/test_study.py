@@ -1,0 +1,201 @@
+"""The study runner: what is done once is not done again, and differences are of the same seeds."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies import every
+from studies.lines import add_line, read_lines
+from studies.paired import paired_by_clips, paired_difference
+from studies.plan import Arm, Split, Study, given
+from studies.side_by_side import python, run_side_by_side
+from studies.tables import accuracy_on, markdown
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+NOWHERE = Split("test", lambda data, folder: (folder / "train.csv", folder / "scored.csv"))
+STUDY = Study(
+    "moves",
+    "Which is better?",
+    given("moves"),
+    (NOWHERE,),
+    ("--epochs", "2"),
+    (Arm("tsm", "tsm_resnet18"), Arm("tin", "tin_resnet18", {"initial_offset": 1.0})),
+    (0, 1, 2),
+    "tsm",
+)
+
+
+def line(job: Any, right: str) -> dict[str, Any]:
+    top1 = 100 * right.count("1") / len(right)
+    return {
+        "key": job.key,
+        "top1": top1,
+        "right": right,
+        "labels": [["a", 2], ["b", len(right) - 2]],
+        "curve": [1.0],
+    }
+
+
+def test_a_run_is_known_by_what_decides_its_result() -> None:
+    keys = [job.key for job in STUDY.jobs()]
+    assert len(set(keys)) == 6
+    assert [str(job) for job in STUDY.jobs()][:3] == [
+        "tsm, test, seed 0",
+        "tin, test, seed 0",
+        "tsm, test, seed 1",
+    ]
+    renamed = replace(STUDY, name="other", arms=(replace(STUDY.arms[0], name="shift"), STUDY.arms[1]))
+    assert [job.key for job in renamed.jobs()] == keys
+    assert not {job.key for job in replace(STUDY, options=("--epochs", "3")).jobs()} & set(keys)
+    assert [job.arm.name for job in STUDY.jobs(arms=["tin"], seeds=[7])] == ["tin"]
+    with pytest.raises(ValueError, match="the study moves has no arm tcn; it has tsm, tin"):
+        STUDY.jobs(arms=["tcn"])
+
+
+def test_every_study_has_its_reference_and_no_arm_twice() -> None:
+    for study in every.STUDIES.values():
+        names = [arm.name for arm in study.arms]
+        assert study.reference in names
+        assert len(set(names)) == len(names)
+        keys = [job.key for job in study.jobs()]
+        assert len(set(keys)) == len(keys), study.name
+
+
+def test_lines_survive_a_crash_in_the_middle_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "results" / "moves.jsonl"
+    assert read_lines(file) == {}
+    add_line(file, {"key": "a", "top1": 1.0})
+    with file.open("a") as cut:
+        cut.write('{"key": "b", "to')
+    assert list(read_lines(file)) == ["a"]
+    add_line(file, {"key": "c", "top1": 2.0})
+    add_line(file, {"key": "a", "top1": 3.0})
+    assert {key: told["top1"] for key, told in read_lines(file).items()} == {"a": 3.0, "c": 2.0}
+    assert [path.name for path in file.parent.iterdir()] == ["moves.jsonl"]
+
+
+def test_differences_are_of_pairs() -> None:
+    ours, theirs = [70.0, 80.0, 90.0, 60.0, 75.0], [68.0, 78.5, 87.0, 58.5, 73.0]
+    found = paired_difference(ours, theirs)
+    assert found.mean == pytest.approx(2.0)
+    assert (
+        1.5 <= found.low < found.mean < found.high <= 3.0
+    )  # the spread of the arms, 30 points, is not in it
+    assert str(found).startswith("+2.0 [+1.")
+    same = paired_difference(ours, ours)
+    assert (same.mean, same.low, same.high) == (0, 0, 0)
+    with pytest.raises(ValueError, match="2 and 1 scores are no pairs"):
+        paired_difference([1.0, 2.0], [1.0])
+
+
+def test_other_clips_make_the_interval_wider_than_other_seeds_alone() -> None:
+    random = np.random.default_rng(0)
+    ours = ["".join(map(str, random.integers(0, 2, 60))) for _ in range(4)]
+    theirs = ["".join(map(str, random.integers(0, 2, 60))) for _ in range(4)]
+    by_clips = paired_by_clips(ours, theirs)
+    scores = [[100 * each.count("1") / 60 for each in arm] for arm in (ours, theirs)]
+    by_seeds = paired_difference(*scores)
+    assert by_clips.mean == pytest.approx(by_seeds.mean)
+    assert by_clips.pairs == pytest.approx(by_seeds.pairs)
+    assert by_clips.high - by_clips.low > by_seeds.high - by_seeds.low
+    with pytest.raises(ValueError, match="not of the same clips"):
+        paired_by_clips(["01"], ["011"])
+
+
+def test_a_table_compares_what_has_the_same_seed() -> None:
+    rights = {("tsm", 0): "1100", ("tsm", 1): "1000", ("tin", 1): "1110", ("tin", 2): "1111"}
+    results = {
+        job.key: line(job, rights[job.arm.name, job.seed])
+        for job in STUDY.jobs()
+        if (job.arm.name, job.seed) in rights
+    }
+    rows = markdown(STUDY, results).splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["tin", "tsm"]
+    tin = [cell.strip() for cell in rows[0].split("|")[1:-1]]
+    assert tin[:3] == ["tin", "87.5 ± 17.7", "2, more to come"]
+    assert tin[3] == "+50.0 [+50.0, +50.0]"  # of seed 1 alone
+    assert tin[5] == "75.0, 100.0"
+    first = next(iter(results.values()))
+    assert (accuracy_on(first, ["a"]), accuracy_on(first, ["b"])) == (100, 0)
+
+
+def test_commands_run_side_by_side_and_a_failure_stops_no_other(tmp_path: Path) -> None:
+    code = "import sys, time; time.sleep(0.3); print(sys.argv[1]); sys.exit(int(sys.argv[1]) == 1)"
+    commands = [python("-c", code, str(number)) for number in range(4)]
+    logs = [tmp_path / f"{number}.log" for number in range(4)]
+    ended: list[int] = []
+    failed = run_side_by_side(
+        commands, logs, jobs=2, environment={}, done=lambda number, _: ended.append(number)
+    )
+    assert failed == [1]
+    assert sorted(ended) == [0, 2, 3]
+    assert [log.read_text() for log in logs] == ["0\n", "1\n", "2\n", "3\n"]
+
+
+def quick(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """The study of that name, as it is typed."""
+    options = [f"--{name}={folder / name}" for name in ("data", "runs", "results")]
+    return subprocess.Popen(
+        python(EXPERIMENTS / "study.py", "quick", "--jobs=2", *options, *words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path) -> None:
+    lines = tmp_path / "results" / "moves_small.jsonl"
+    first = quick(tmp_path)
+    while not lines.exists() and first.poll() is None:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGTERM)
+    said, _ = first.communicate(timeout=120)
+    assert first.returncode == 130, said
+    assert "stopped; the same command goes on where it was" in said
+    assert "Traceback" not in said
+    done_first = lines.read_text()
+
+    second = quick(tmp_path, "--seeds", "0")
+    said, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, said
+    results = read_lines(lines)
+    assert lines.read_text().startswith(done_first)
+    assert f"{len(done_first.splitlines())} of 3 runs are done" in said
+    assert sorted((told["arm"], told["seed"]) for told in results.values())[:3] == [
+        ("tin", 0),
+        ("tsm", 0),
+        ("tsn", 0),
+    ]
+    told = next(iter(results.values()))
+    assert told["num_clips"] == len(told["right"]) == sum(count for _, count in told["labels"]) == 20
+    assert told["top1"] == pytest.approx(100 * told["right"].count("1") / 20)
+    assert len(told["curve"]) == 2
+    assert told["train_command"].startswith("interlace train ")
+    assert told["command"] == f"python experiments/study.py quick --arms {told['arm']} --seeds {told['seed']}"
+    assert {"commit", "versions", "date", "training_seconds"} <= told.keys()
+    table = (tmp_path / "results" / "quick.md").read_text()
+    assert "| tsm |" in table
+    assert table in said
+    assert (tmp_path / "results" / "quick.png").read_bytes().startswith(b"\x89PNG")
+
+    again = quick(tmp_path, "--seeds", "0")
+    said, _ = again.communicate(timeout=60)
+    assert "3 of 3 runs are done" in said
+
+
+def test_wrong_words_are_said_in_a_line(tmp_path: Path) -> None:
+    for words, told in (
+        (["--arms", "tcn"], "the study quick has no arm tcn; it has tsn, tsm, tin\n"),
+        (["--seeds", "0", "--jobs", "0"], "--jobs 0: at least 1\n"),
+    ):
+        ended = quick(tmp_path, *words)
+        assert ended.communicate(timeout=60)[0].endswith(told)
+        assert ended.returncode == 2
