@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from interlace.checkpoints import load_checkpoint
-from interlace.training.config import TrainerConfig
+from interlace.training.config import OptimConfig, TrainerConfig
 from interlace.training.run import train
 from interlace.training.stopping import Interrupted
 
@@ -70,6 +70,27 @@ def test_sigterm_ends_with_a_checkpoint(settings, monkeypatch, interrupted_run):
     assert (config.output / "last.ckpt").exists()
     assert not (config.output / "last.safetensors").exists()
     assert train(replace(config, resume=True)).exists()
+
+
+def test_adamw_goes_on_where_it_was(settings, monkeypatch, interrupted_run, one_thread):
+    optim = OptimConfig(name="adamw", weight_decay=0.05, base_batch_size=4)
+    trainer = TrainerConfig(num_workers=0, accelerator="cpu", checkpoint_minutes=0.0)
+    config = settings(optim=optim, lr=0.001, trainer=trainer)
+    alone = replace(config, output=config.output.with_name("alone"))
+    with monkeypatch.context() as patched:
+        patched.setattr(interrupted_run, "SIGNAL", signal.SIGTERM, raising=False)
+        patched.setattr(interrupted_run, "STEP", 2, raising=False)
+        patched.setattr(interrupted_run.Interrupted, "steps", 0)
+        patched.setattr("interlace.training.parts.ClassificationModule", interrupted_run.Interrupted)
+        with pytest.raises(Interrupted):
+            train(config)
+    state = torch.load(config.output / "last.ckpt", weights_only=True)["optimizer_states"][0]["state"]
+    assert {"exp_avg", "exp_avg_sq", "step"} == set(state[0])
+    train(replace(config, resume=True))
+    train(alone)
+    assert (config.output / "last.safetensors").read_bytes() == (
+        alone.output / "last.safetensors"
+    ).read_bytes()
 
 
 def test_other_clips_than_at_the_start(settings, clips, tmp_path, monkeypatch):

@@ -97,8 +97,8 @@ def make_module(config: TrainConfig, model: VideoModel, train_set: Annotations) 
     )
 
 
-def make_optimizer(model: nn.Module, *, config: TrainConfig, num_clips: int) -> torch.optim.SGD:
-    """SGD with the learning rate scaled to the batch."""
+def make_optimizer(model: nn.Module, *, config: TrainConfig, num_clips: int) -> torch.optim.Optimizer:
+    """SGD or AdamW, with the learning rate scaled to the batch."""
     optim = config.optim
     groups = parameter_groups(
         model,
@@ -107,6 +107,8 @@ def make_optimizer(model: nn.Module, *, config: TrainConfig, num_clips: int) -> 
         bias_lr_factor=optim.bias_lr_factor,
         head_lr_factor=optim.head_lr_factor,
     )
+    if optim.name == "adamw":
+        return torch.optim.AdamW(groups)
     return torch.optim.SGD(groups, momentum=optim.momentum, nesterov=optim.nesterov)
 
 
