@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from common import load_example
 from studies.plan import Arm, Split, Study, given
@@ -23,6 +25,8 @@ RECIPE = (
     *("--batch_size", "8", "--optim.base_batch_size", "8", "--optim.head_lr_factor", "1", "--dropout", "0.2"),
     *("--trainer.precision", "bf16", "--decode.cache", "ram", "--trainer.num_workers", "1"),
 )
+WHOLE = {"zero_init_last": False}
+"""Residual branches, in which all of these methods work, take part from the first step on."""
 FIVE = (0, 1, 2, 3, 4)
 
 
@@ -62,27 +66,68 @@ def recipe(*, lr: float, weight_decay: float, epochs: int) -> tuple[str, ...]:
 
 
 METHODS = (
-    Arm("tsn", "tsn_resnet18"),
-    Arm("tsm", "tsm_resnet18"),
-    Arm("tcn", "tcn_resnet18"),
-    Arm("rtcn", "rtcn_resnet18"),
-    Arm("tin_released", "tin_resnet18"),
-    Arm("tin_paper", "tin_resnet18", {"offset_range": 4.0, "initial_offset": 1.0}),
+    Arm("tsn", "tsn_resnet18", WHOLE),
+    Arm("tsm", "tsm_resnet18", WHOLE),
+    Arm("tcn", "tcn_resnet18", WHOLE),
+    Arm("rtcn", "rtcn_resnet18", WHOLE),
+    Arm("tin_released", "tin_resnet18", WHOLE),
+    Arm("tin_paper", "tin_resnet18", {**WHOLE, "offset_range": 4.0, "initial_offset": 1.0}),
 )
-GRID = tuple((lr, decay, 30) for lr in (0.005, 0.01, 0.02, 0.04) for decay in (5e-4, 5e-3))
+GRID = (
+    (0.005, 5e-4, 30),
+    (0.01, 5e-4, 30),
+    (0.0025, 5e-4, 30),
+    (0.005, 5e-3, 30),
+    (0.005, 5e-4, 45),
+)
+"""Learning rate, weight decay, epochs: the same for each method."""
 
 
-def _tuned(arm: Arm) -> list[Arm]:
-    return [
-        Arm(
-            f"{arm.name}_lr{lr}_wd{decay}_e{epochs}",
-            arm.model,
-            arm.model_args,
-            recipe(lr=lr, weight_decay=decay, epochs=epochs),
+def tuning(methods: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    """Each method with each point of the grid."""
+    return tuple(
+        replace(
+            arm,
+            name=f"{arm.name}_lr{lr}_wd{decay}_e{epochs}",
+            options=recipe(lr=lr, weight_decay=decay, epochs=epochs),
         )
         for lr, decay, epochs in GRID
-    ]
+        for arm in methods
+    )
 
+
+def form(name: str, **parts: Any) -> Arm:
+    """One lever moved, from TIN that begins as a shift."""
+    return Arm(
+        name, "form_resnet18", {**WHOLE, "parts": parts}, recipe(lr=0.005, weight_decay=5e-4, epochs=30)
+    )
+
+
+LEVERS = (
+    Arm("tsm", "tsm_resnet18", WHOLE, recipe(lr=0.005, weight_decay=5e-4, epochs=30)),
+    form("start_1"),
+    form("start_0.5", start=[0.5, 0.5]),
+    form("start_spread", start=[0.5, 1.5]),
+    form("start_1_2", start=[1.0, 2.0], offset_range=3.0),
+    form("range_4", offset_range=4.0),
+    form("per_frame", per="frame", zero=True),
+    form("per_frame_random", per="frame"),
+    form("static", per="static"),
+    form("fixed", per="fixed"),
+    form("zero_last", zero=True),
+    form("add", squash="add", zero=True),
+    form("rounded", rounding=True),
+    form("one_group", start=[1.0]),
+    form("four_groups", start=[1.0, 1.0, 1.0, 1.0]),
+    form("half_of_channels", shift_div=2),
+    form("eighth_of_channels", shift_div=8),
+    form("unweighted", weights="none"),
+    form("slow_offsets", lr_factor=0.1),
+    form("fast_offsets", lr_factor=10.0),
+    form("normalised", norm=True),
+    form("max_pooled", pool="max"),
+    form("half_exact", exact=True, start=[1.0]),
+)
 
 STUDIES = [
     Study(
@@ -91,8 +136,18 @@ STUDIES = [
         DATA,
         (VAL,),
         RECIPE,
-        tuple(arm for method in METHODS for arm in _tuned(method)),
+        tuning(METHODS),
         (0,),
-        "tsm_lr0.01_wd0.0005_e30",
-    )
+        "tsm_lr0.005_wd0.0005_e30",
+    ),
+    Study(
+        "utd_levers",
+        "What does each lever do, moved alone? Each training subject is scored once, trained on the three others.",
+        DATA,
+        FOLDS,
+        RECIPE,
+        LEVERS,
+        (0,),
+        "tsm",
+    ),
 ]
