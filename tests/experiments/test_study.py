@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies import every
+import study
+from studies import every, letters, utd
+from studies.job import folder_of, run
 from studies.lines import add_line, read_lines
 from studies.paired import paired_by_clips, paired_difference
 from studies.plan import Arm, Split, Study, given
@@ -61,12 +63,12 @@ def test_a_run_is_known_by_what_decides_its_result() -> None:
 
 
 def test_every_study_has_its_reference_and_no_arm_twice() -> None:
-    for study in every.STUDIES.values():
-        names = [arm.name for arm in study.arms]
-        assert study.reference in names
+    for each in every.STUDIES.values():
+        names = [arm.name for arm in each.arms]
+        assert each.reference in names
         assert len(set(names)) == len(names)
-        keys = [job.key for job in study.jobs()]
-        assert len(set(keys)) == len(keys), study.name
+        keys = [job.key for job in each.jobs()]
+        assert len(set(keys)) == len(keys), each.name
 
 
 def test_lines_survive_a_crash_in_the_middle_of_one(tmp_path: Path) -> None:
@@ -151,6 +153,24 @@ def quick(folder: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
+def test_one_run_leaves_a_line_that_tells_all(tmp_path: Path) -> None:
+    study = every.STUDIES["quick"]
+    (job,) = study.jobs(arms=["tsn"], seeds=[3])
+    told = run(job, tmp_path / "data", tmp_path / "runs")
+    assert (told["key"], told["arm"], told["seed"]) == (job.key, "tsn", 3)
+    assert told["num_clips"] == len(told["right"]) == sum(count for _, count in told["labels"]) == 20
+    assert told["top1"] == pytest.approx(100 * told["right"].count("1") / 20)
+    assert len(told["curve"]) == 2
+    assert told["train_command"].startswith("interlace train ")
+    assert told["command"] == "python experiments/study.py quick --arms tsn --seeds 3"
+    assert {"commit", "versions", "date", "training_seconds"} <= told.keys()
+    last = folder_of(job, tmp_path / "runs") / "last.safetensors"
+    last.unlink()
+    assert run(job, tmp_path / "data", tmp_path / "runs") == told  # it is done: nothing is trained
+    assert not last.exists()
+
+
+@pytest.mark.faults
 def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path) -> None:
     lines = tmp_path / "results" / "moves_small.jsonl"
     first = quick(tmp_path)
@@ -174,13 +194,6 @@ def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path) -> None:
         ("tsm", 0),
         ("tsn", 0),
     ]
-    told = next(iter(results.values()))
-    assert told["num_clips"] == len(told["right"]) == sum(count for _, count in told["labels"]) == 20
-    assert told["top1"] == pytest.approx(100 * told["right"].count("1") / 20)
-    assert len(told["curve"]) == 2
-    assert told["train_command"].startswith("interlace train ")
-    assert told["command"] == f"python experiments/study.py quick --arms {told['arm']} --seeds {told['seed']}"
-    assert {"commit", "versions", "date", "training_seconds"} <= told.keys()
     table = (tmp_path / "results" / "quick.md").read_text()
     assert "| tsm |" in table
     assert table in said
@@ -191,11 +204,42 @@ def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path) -> None:
     assert "3 of 3 runs are done" in said
 
 
-def test_wrong_words_are_said_in_a_line(tmp_path: Path) -> None:
-    for words, told in (
-        (["--arms", "tcn"], "the study quick has no arm tcn; it has tsn, tsm, tin\n"),
-        (["--seeds", "0", "--jobs", "0"], "--jobs 0: at least 1\n"),
-    ):
-        ended = quick(tmp_path, *words)
-        assert ended.communicate(timeout=60)[0].endswith(told)
-        assert ended.returncode == 2
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["quick", "--arms", "tcn"], "the study quick has no arm tcn; it has tsn, tsm, tin\n"),
+        (["quick", "--jobs", "0"], "--jobs 0: at least 1\n"),
+        (
+            ["utd_tuning"],
+            "utd_mhad_depth: no such folder; --data names the folder that holds utd_mhad_depth\n",
+        ),
+        (["quik"], "there is no study 'quik'; there are quick, "),
+    ],
+)
+def test_wrong_words_are_said_in_a_line(
+    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [f"--{name}={tmp_path / name}" for name in ("data", "runs", "results")]
+    assert study.main([*words, *options]) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("data", "split", "counts"),
+    [
+        ("utd_mhad_depth", utd.TEST, (431, 430)),
+        ("utd_mhad_depth", utd.VAL, (323, 108)),
+        ("avletters", letters.REPETITIONS, (520, 260)),
+        ("avletters", letters.TALKERS, (546, 234)),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_splits_share_no_clip(
+    data: str, split: Split, counts: tuple[int, int], data_dir: Path, tmp_path: Path
+) -> None:
+    lists = [file.read_text().splitlines()[1:] for file in split.write(data_dir / data, tmp_path)]
+    assert tuple(map(len, lists)) == counts
+    assert not set(lists[0]) & set(lists[1])
+    assert {row.split(",")[1] for row in lists[0]} == {row.split(",")[1] for row in lists[1]}
