@@ -24,7 +24,7 @@ EVERY_NETWORK = "test_every_network.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for processes beside the tests comes last, and of that what takes longest."""
+    """What waits for a process beside the tests comes last, and of that what takes longest."""
 
     def place(item: pytest.Item) -> int:
         is_beside = item.path.name == EVERY_NETWORK
@@ -35,24 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def network_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
-    """What is wrong with each of the networks that the chosen tests are about."""
-    with _beside().problems_of(_names(request, several=False)) as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
-def ensemble_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
-    """The same of those that are made of several networks, when all other tests are done."""
-    names, problems_of = _names(request, several=True), _beside().problems_of
-    with problems_of(names[::2]) as first, problems_of(names[1::2]) as second:
-        yield first | second
-
-
-def _names(request: pytest.FixtureRequest, *, several: bool) -> list[str]:
-    """The networks that were chosen, those made of several or the others."""
+    """What is wrong with each of the networks that the chosen tests are about, found in their order."""
     items = [item for item in request.session.items if item.path.name == EVERY_NETWORK]
     names = [item.callspec.params["name"] for item in items if item.originalname == "test_network_does_all"]
-    return [name for name in names if _beside().has_several(name) == several]
+    with _beside().problems_of(names) as found:
+        yield found
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ BACKEND = "aot_eager"
 
 
 def has_several(name: str) -> bool:
-    """Whether the network is made of several, which take long: they wait until both cores are free."""
+    """Whether the network is made of several, which take long."""
     return name.startswith(("two_stream", "eco_enlite")) or "_en_" in name
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import pytest
 
 from interlace.models import list_models
@@ -14,11 +16,8 @@ LONGEST = ("eco_enlite_bninception", "two_stream_eco_enlite_bninception", "two_s
     "name",
     [pytest.param(name, marks=pytest.mark.slow) if name in LONGEST else name for name in list_models()],
 )
-def test_network_does_all(name: str, request: pytest.FixtureRequest) -> None:
-    problems = request.getfixturevalue("network_problems")
-    if name not in problems:
-        problems = request.getfixturevalue("ensemble_problems")
-    assert problems[name].result(timeout=1200) == ""
+def test_network_does_all(name: str, network_problems: dict[str, Future[str]]) -> None:
+    assert network_problems[name].result(timeout=1200) == ""
 
 
 @pytest.mark.slow
