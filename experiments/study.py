@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 
-import forms  # noqa: F401 - adds them to the networks that have names
 from interlace.files import whole_file
 from studies.curves import draw
 from studies.every import STUDIES
@@ -29,6 +28,7 @@ from studies.lines import add_line, read_lines
 from studies.plan import Job, Study
 from studies.side_by_side import python, run_side_by_side
 from studies.tables import markdown
+from tin_forms import add_to_methods
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -37,6 +37,7 @@ JOBS_ON_A_GPU = 4
 
 def main(words: list[str] | None = None) -> int:
     """Do what the words say; 0 if all went well."""
+    add_to_methods()
     given = _parser().parse_args(words)
     if given.list or not given.name:
         for study in STUDIES.values():

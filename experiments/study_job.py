@@ -10,13 +10,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import forms  # noqa: F401 - adds them to the networks that have names
 from studies.every import STUDIES
 from studies.job import run
+from tin_forms import add_to_methods
 
 
 def main() -> None:
     """Run what the words name."""
+    add_to_methods()
     name, arm, split, seed, data, runs = sys.argv[1:]
     jobs = STUDIES[name].jobs(arms=[arm], seeds=[int(seed)])
     run(next(job for job in jobs if job.split.name == split), Path(data), Path(runs))

@@ -27,7 +27,8 @@ BELOW: dict[str, set[str]] = {
     "modality": set(),
     "models": {"temporal", "ops", "layout", "modality"},
     "released": {"models", "temporal", "checkpoints", "data", "modality"},
-    "checkpoints": {"models", "card_checks"},
+    "card_history": {"models"},
+    "checkpoints": {"models", "card_checks", "card_history"},
     "data": {"types", "modality"},
     "optimization": {"models", "temporal", "ops", "layout"},
     "audiovisual": {
@@ -64,6 +65,7 @@ BELOW: dict[str, set[str]] = {
         "temporal",
         "checkpoints",
         "card_checks",
+        "card_history",
         "data",
         "devices",
         "modality",

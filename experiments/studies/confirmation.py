@@ -10,8 +10,8 @@ from studies.built_in import VAL
 from studies.plan import Arm, Data, Study
 
 FIVE = (0, 1, 2, 3, 4)
-NAMES = ("tsn", "tsm", "tin_released", "tin_paper")
-SCRATCH = (*utd.RECIPE, *utd.recipe(lr=0.005, weight_decay=5e-4, epochs=30))
+NAMES = ("tsn", "tsm", "tin", "tin_released", "tin_paper")
+SCRATCH = (*utd.RECIPE, *utd.USUAL)
 FAR = 16
 """Frames, with which the two ends of a clip are further apart than eight blocks of one frame either way reach."""
 
@@ -22,13 +22,14 @@ def _far(data: Path, runs: Path) -> Path:
     return render(folder, classes="long_range", clips_per_class=100, val_clips_per_class=50, size=64)
 
 
-def _arms(num_segments: int = 8) -> tuple[Arm, ...]:
-    reach = {"tin_paper": {"offset_range": num_segments / 2}}
-    return tuple(
-        Arm(arm.name, arm.model, {**arm.model_args, **reach.get(arm.name, {})})
-        for arm in utd.METHODS
-        if arm.name in NAMES
-    )
+def _arms() -> tuple[Arm, ...]:
+    return tuple(arm for arm in utd.METHODS if arm.name in NAMES)
+
+
+def _pretrained(arm: Arm) -> Arm:
+    """On a MobileNetV2; its weights say what the last batch norms begin with."""
+    arguments = {name: value for name, value in arm.model_args.items() if name != "zero_init_last"}
+    return Arm(arm.name, arm.model.replace("resnet18", "mobilenetv2_100"), arguments)
 
 
 STUDIES = [
@@ -50,7 +51,7 @@ STUDIES = [
         Data("long_range", _far),
         (VAL,),
         (*SCRATCH, "--num_segments", str(FAR)),
-        _arms(FAR),
+        _arms(),
         FIVE,
         "tsm",
     ),
@@ -60,8 +61,19 @@ STUDIES = [
         utd.DATA,
         (utd.TEST,),
         (*SCRATCH, "--num_segments", str(FAR)),
-        _arms(FAR),
+        _arms(),
         FIVE,
         "tsm",
+    ),
+    Study(
+        "utd_mobilenet",
+        "Does it hold for a MobileNetV2 from ImageNet weights?",
+        utd.DATA,
+        (utd.TEST,),
+        utd.FINE_TUNED,
+        tuple(_pretrained(arm) for arm in _arms()),
+        FIVE,
+        "tsm",
+        "mobilenetv2_100_in1k.fp16.safetensors",
     ),
 ]

@@ -35,8 +35,9 @@ def run(job: Job, data: Path, runs: Path) -> dict[str, Any]:
             job.split.write(videos, beside)
     train, scored = lists / "train.csv", lists / "scored.csv"
     words: list[str | Path] = ["train", videos, "--train", train, "--val", scored]
+    begun = ["--pretrained", data.parent / "weights" / job.study.weights] if job.study.weights else []
     began = time.monotonic()
-    command = interlace(*words, "--output", folder, *FIXED, *job.options, "--resume", "true")
+    command = interlace(*words, "--output", folder, *FIXED, *begun, *job.options, "--resume", "true")
     seconds = time.monotonic() - began
     report = folder / "evaluation"
     words = ["evaluate", videos, "--annotations", scored, "--output", report]
@@ -48,16 +49,22 @@ def run(job: Job, data: Path, runs: Path) -> dict[str, Any]:
         "split": job.split.name,
         "seed": job.seed,
         "options": job.options,
+        **({"weights": job.study.weights} if job.study.weights else {}),
         **_scores(report),
         "curve": _curve(folder / "metrics.csv"),
         "training_seconds": round(seconds),
-        "train_command": command,
+        "train_command": _anywhere(command, data, runs),
         **provenance(),
         "command": f"python experiments/study.py {job.study.name} --arms {job.arm.name} --seeds {job.seed}",
     }
     with whole_file(finished) as beside:
         beside.write_text(json.dumps(result, default=str))
     return result
+
+
+def _anywhere(command: str, data: Path, runs: Path) -> str:
+    """Without the folders of this machine."""
+    return command.replace(str(runs), "runs/studies").replace(str(data), "../shared/data")
 
 
 def _scores(report: Path) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class Study:
     seeds: tuple[int, ...]
     reference: str
     """The arm that the others are compared with."""
+    weights: str = ""
+    """The file that each network begins from, in the folder `weights` beside that of the data sets."""
 
     def jobs(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Job]:
         """All seeds of the first kind before the next, so that there is a whole table early."""
@@ -109,7 +111,8 @@ class Job:
     @property
     def key(self) -> str:
         """Names the run, whatever the study: arms of two studies with the same options are one run."""
-        told = json.dumps([self.study.data.name, self.split.name, self.options])
+        begun = [self.study.weights] if self.study.weights else []
+        told = json.dumps([self.study.data.name, self.split.name, self.options, *begun])
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:

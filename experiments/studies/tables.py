@@ -21,9 +21,9 @@ def lines_of(study: Study, arm: Arm, results: Results) -> dict[tuple[int, str], 
 
 
 def markdown(study: Study, results: Results, *, metric: str = "top1") -> str:
-    """The table, best arm first.
+    """The table, best arm first; behind the whole arms those that have not all of their runs yet.
 
-    A row's scores are of its last weights. An arm that has not all of its runs says how many.
+    A row's scores are of its last weights.
     """
     reference = next(arm for arm in study.arms if arm.name == study.reference)
     theirs = lines_of(study, reference, results)
@@ -32,12 +32,13 @@ def markdown(study: Study, results: Results, *, metric: str = "top1") -> str:
         ours = lines_of(study, arm, results)
         if ours:
             scores = [line[metric] for line in ours.values()]
-            rows.append((float(np.mean(scores)), _row(study, arm, ours, theirs, metric)))
+            lacks_runs = len(ours) < len(study.jobs(arms=[arm.name]))
+            rows.append((lacks_runs, -float(np.mean(scores)), _row(study, arm, ours, theirs, metric)))
     head = (
         f"| arm | {metric} | runs | over {study.reference}, 95 % over seeds | 95 % over seeds and clips | by seed |\n"
         "| --- | --- | --- | --- | --- | --- |"
     )
-    return "\n".join([head, *(row for _, row in sorted(rows, key=lambda row: -row[0]))])
+    return "\n".join([head, *(row for *_, row in sorted(rows))])
 
 
 def _row(
@@ -52,16 +53,29 @@ def _row(
     both = sorted(ours.keys() & theirs.keys())
     seeds, clips, by_seed = "", "", ", ".join(f"{score:.1f}" for score in scores)
     if arm.name != study.reference and both:
-        seeds = str(paired_difference([ours[k][metric] for k in both], [theirs[k][metric] for k in both]))
-        if len(study.splits) == 1 and metric == "top1":
-            of_clips = paired_by_clips([ours[k]["right"] for k in both], [theirs[k]["right"] for k in both])
-            clips = f"[{of_clips.low:+.1f}, {of_clips.high:+.1f}]"
+        over = paired_difference([ours[k][metric] for k in both], [theirs[k][metric] for k in both])
+        seeds = str(over) if len(both) > 1 else f"{over.mean:+.1f}"
+        if metric == "top1":
+            right = _all_splits(ours, both), _all_splits(theirs, both)
+            of_clips = paired_by_clips(*right) if right[0] else None
+            clips = f"[{of_clips.low:+.1f}, {of_clips.high:+.1f}]" if of_clips else ""
     runs = (
         f"{len(scores)}"
         if len(scores) == len(study.jobs(arms=[arm.name]))
         else f"{len(scores)}, more to come"
     )
     return f"| {arm.name} | {np.mean(scores):.1f}{spread} | {runs} | {seeds} | {clips} | {by_seed} |"
+
+
+def _all_splits(
+    lines: Mapping[tuple[int, str], Mapping[str, Any]], keys: Sequence[tuple[int, str]]
+) -> list[str]:
+    """Which clips were right, those of all splits in a row, for each seed that has all that any seed has."""
+    splits = sorted({split for _, split in keys})
+    whole = [
+        seed for seed in sorted({seed for seed, _ in keys}) if all((seed, each) in keys for each in splits)
+    ]
+    return ["".join(lines[seed, each]["right"] for each in splits) for seed in whole]
 
 
 def accuracy_on(line: Mapping[str, Any], classes: Sequence[str]) -> float:

@@ -19,6 +19,7 @@ from torch import nn
 
 import interlace
 from interlace.card_checks import check_card, check_header_size
+from interlace.card_history import FORMAT, arguments_today
 from interlace.files import whole_file
 from interlace.models import VideoModel, create_model, load_backbone_weights, with_num_segments
 
@@ -35,9 +36,6 @@ HEADER = "interlace"
 """Key of the card in the file's header."""
 EVENTS_HEADER = "interlace_events"
 """The same of networks of audio-visual events, which are read elsewhere."""
-FORMAT = 1
-"""Raised when an older version of this package could no longer read what a newer one writes."""
-
 KINDS: dict[str, type] = {
     "model": str,
     **dict.fromkeys(("model_args", "sampling", "preprocessing", "metrics", "training"), dict),
@@ -280,6 +278,7 @@ def card_from_header(path: Path, metadata: Mapping[str, str] | None) -> ModelCar
             f"{path}: its header is damaged ({error}); copy or download it again"
         ) from error
     try:
+        values["model_args"] = arguments_today(values["model"], values["model_args"], written_format)
         return ModelCard(**{**values, "labels": tuple(values["labels"])})
     except (TypeError, ValueError, KeyError) as error:
         raise CheckpointError(

@@ -14,10 +14,14 @@ def test_by_default_the_tables_and_each_other_method_once() -> None:
     others = [entry.name for entry in found[19:]]
     assert others[-1] == "tsm_mobilenetv2_100"
     assert all(name.endswith("_resnet50") for name in others[:-1])
-    assert {"rtcn_resnet50", "i3d_light_resnet50", "two_stream_tin_resnet50", "tin_nl_resnet50"} <= set(
-        others
-    )
-    assert not {"tin_resnet50", "tsn_resnet50", "tin_en_resnet50"} & set(others)
+    assert {
+        "rtcn_resnet50",
+        "i3d_light_resnet50",
+        "two_stream_tin_resnet50",
+        "tin_nl_resnet50",
+        "tin_resnet50",
+    } <= set(others)
+    assert not {"tin_released_resnet50", "tsn_resnet50", "tin_en_resnet50"} & set(others)
 
 
 def test_patterns_and_names() -> None:
@@ -35,16 +39,16 @@ def test_patterns_and_names() -> None:
 
 def test_own_accuracies_find_their_row_or_make_one() -> None:
     own = [
-        OwnAccuracy("tin_resnet50", 50.0, 16),
-        OwnAccuracy("tin_resnet50", 40.0, 4),
+        OwnAccuracy("tin_released_resnet50", 50.0, 16),
+        OwnAccuracy("tin_released_resnet50", 40.0, 4),
         OwnAccuracy("tsm_en_resnet50", 60.0),
     ]
-    found = entries(["tin_resnet50", "tsm_en_resnet50"], own)
+    found = entries(["tin_released_resnet50", "tsm_en_resnet50"], own)
     assert [(entry.name, entry.num_segments, entry.own and entry.own.top1) for entry in found] == [
         ("tsm_en_resnet50", None, 60.0),
-        ("tin_resnet50", 8, None),
-        ("tin_resnet50", 16, 50.0),
-        ("tin_resnet50", 4, 40.0),
+        ("tin_released_resnet50", 8, None),
+        ("tin_released_resnet50", 16, 50.0),
+        ("tin_released_resnet50", 4, 40.0),
     ]
 
 

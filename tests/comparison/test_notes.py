@@ -21,7 +21,7 @@ from interlace.temporal import TemporalInterlace
 
 OPEN = {
     ("i3d_nl_resnet50", "gmac"),
-    ("tin_resnet50", "gmac"),
+    ("tin_released_resnet50", "gmac"),
     ("tin_en_resnet50", "gmac"),
 }
 """What is not reproduced, and said to be not."""

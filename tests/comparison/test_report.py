@@ -27,7 +27,7 @@ from interlace.comparison.terminal import COLUMNS, explanations, rows_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTING = Setting(174, 224, 1, torch.device("cpu"))
-TIN = next(row for row in TABLE_1 if row.name == "tin_resnet50")
+TIN = next(row for row in TABLE_1 if row.name == "tin_released_resnet50")
 I3D = next(row for row in TABLE_1 if row.name == "i3d_resnet50")
 
 
@@ -49,7 +49,7 @@ def rows() -> list[Row]:
 
 def test_counts_stand_beside_the_papers(rows: list[Row]) -> None:
     assert costs_table(rows).splitlines()[2:] == [
-        "| `tin_resnet50` | 8 | 23.90 | 24.3 | 0.983, explained | 32.70 | 34 | 0.962, open |",
+        "| `tin_released_resnet50` | 8 | 23.90 | 24.3 | 0.983, explained | 32.70 | 34 | 0.962, open |",
         "| `rtcn_resnet50` | 8+16 | 47.00 |  |  | 98.00 |  |  |",
     ]
 
@@ -57,8 +57,8 @@ def test_counts_stand_beside_the_papers(rows: list[Row]) -> None:
 def test_reasons_are_told_once(rows: list[Row]) -> None:
     text = disagreements_table([*rows, rows[0]])
     lines = text.splitlines()[2:]
-    assert lines[0] == "| `tin_resnet50, 8 frames` | parameters (M) | 23.90 | 24.3 | 24.36 | a |"
-    assert lines[1] == "| `tin_resnet50, 8 frames` | multiply-adds (G) | 32.70 | 34 |  | b |"
+    assert lines[0] == "| `tin_released_resnet50, 8 frames` | parameters (M) | 23.90 | 24.3 | 24.36 | a |"
+    assert lines[1] == "| `tin_released_resnet50, 8 frames` | multiply-adds (G) | 32.70 | 34 |  | b |"
     assert text.count("- a: The paper's figure has the classifier of Kinetics") == 1
     assert text.count("- b: Not reproduced.") == 1
     none = "The papers state no costs of these networks, or not for these sizes."
@@ -66,7 +66,9 @@ def test_reasons_are_told_once(rows: list[Row]) -> None:
 
 
 def test_only_what_was_measured_has_a_time(rows: list[Row]) -> None:
-    assert times_table(rows).splitlines()[2:] == ["| `tin_resnet50` | 8 | 200.0 | 0.05 | 5.00 | 1.02 | 9 |"]
+    assert times_table(rows).splitlines()[2:] == [
+        "| `tin_released_resnet50` | 8 | 200.0 | 0.05 | 5.00 | 1.02 | 9 |"
+    ]
 
 
 def test_accuracies_say_whose_they_are(rows: list[Row]) -> None:
@@ -87,7 +89,7 @@ def test_all_files(rows: list[Row], tmp_path: Path) -> None:
     assert "top-1 (yours)" in page
     with files[1].open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert [line["name"] for line in lines] == ["tin_resnet50", "rtcn_resnet50"]
+    assert [line["name"] for line in lines] == ["tin_released_resnet50", "rtcn_resnet50"]
     assert (lines[0]["gmac_published"], lines[0]["gmac_verdict"], lines[1]["ms_per_clip"]) == (
         "34",
         "open",
@@ -139,7 +141,7 @@ def test_a_narrow_terminal_shows_fewer_columns(rows: list[Row]) -> None:
         ["32.70", "98.00"],
         ["?34", ""],
     ]
-    assert "  tin_resnet50: Not reproduced." in explanations(rows)
+    assert "  tin_released_resnet50: Not reproduced." in explanations(rows)
 
 
 def test_markers(tmp_path: Path) -> None:

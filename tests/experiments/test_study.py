@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import results_page
 import study
+from interlace.models.methods import METHODS
 from studies import every, letters, utd
 from studies.job import folder_of, run
 from studies.lines import add_line, read_lines
@@ -33,6 +36,13 @@ STUDY = Study(
     (0, 1, 2),
     "tsm",
 )
+
+
+@pytest.fixture(autouse=True)
+def methods_as_they_were() -> Iterator[None]:
+    """The runner adds one for its own process."""
+    yield
+    METHODS.pop("form", None)
 
 
 def line(job: Any, right: str) -> dict[str, Any]:
@@ -123,8 +133,13 @@ def test_a_table_compares_what_has_the_same_seed() -> None:
     assert [row.split("|")[1].strip() for row in rows] == ["tin", "tsm"]
     tin = [cell.strip() for cell in rows[0].split("|")[1:-1]]
     assert tin[:3] == ["tin", "87.5 ± 17.7", "2, more to come"]
-    assert tin[3] == "+50.0 [+50.0, +50.0]"  # of seed 1 alone
+    assert tin[3] == "+50.0"  # of seed 1 alone
     assert tin[5] == "75.0, 100.0"
+    whole = replace(STUDY, splits=(NOWHERE, replace(NOWHERE, name="other")))
+    results = {job.key: line(job, "1100" if job.arm.name == "tsm" else "1110") for job in whole.jobs()}
+    tin = [cell.strip() for cell in markdown(whole, results).splitlines()[2].split("|")[1:-1]]
+    assert tin[1:4] == ["75.0 ± 0.0", "6", "+25.0 [+25.0, +25.0]"]
+    assert tin[4] == "[+0.0, +62.5]"  # of eight clips, in which two differ
     first = next(iter(results.values()))
     assert (accuracy_on(first, ["a"]), accuracy_on(first, ["b"])) == (100, 0)
 
@@ -243,3 +258,16 @@ def test_splits_share_no_clip(
     assert tuple(map(len, lists)) == counts
     assert not set(lists[0]) & set(lists[1])
     assert {row.split(",")[1] for row in lists[0]} == {row.split(",")[1] for row in lists[1]}
+
+
+def test_the_page_of_results_says_what_the_lines_say() -> None:
+    assert results_page.main(["--check"]) == 0, "run `python experiments/results_page.py`"
+
+
+def test_a_place_on_the_page_is_of_a_study(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no study of .*quick"):
+        results_page.filled("<!-- quik:begin -->\n<!-- quik:end -->", tmp_path)
+    page = results_page.filled("a\n<!-- quick:begin -->\nold\n<!-- quick:end -->\nb", tmp_path)
+    assert page.startswith("a\n<!-- quick:begin -->\n`make study NAME=quick`\n\n| arm |")
+    assert page.endswith("<!-- quick:end -->\nb")
+    assert "old" not in page

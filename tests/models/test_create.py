@@ -144,7 +144,7 @@ def test_a_number_below_one_is_named(number):
 def test_print_shows_the_temporal_modules():
     with torch.device("meta"):
         shown = str(create_model("tin_resnet18", num_classes=3, num_segments=4))
-    assert "fold=16, num_segments=4, num_groups=2, mirrored=True, offset_range=2.0" in shown
+    assert "fold=16, num_segments=4, num_groups=2, mirrored=True, offset_range=3.0" in shown
 
 
 def test_an_alias():

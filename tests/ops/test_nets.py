@@ -53,7 +53,12 @@ LAYOUTS = [contiguous, channels_last, sliced, sliced_last, transposed, same_pixe
 
 def module(channels: int = 24, num_segments: int = 4, num_groups: int = 3, mirrored: bool = True):
     part = TemporalInterlace(
-        channels, num_segments=num_segments, num_groups=num_groups, mirrored=mirrored, offset_range=1.75
+        channels,
+        num_segments=num_segments,
+        num_groups=num_groups,
+        mirrored=mirrored,
+        offset_range=1.75,
+        initial_offset=0.5,
     )
     for parameter in part.parameters():
         torch.nn.init.normal_(parameter, std=0.5)

@@ -29,13 +29,17 @@ CASES = {
         {**SHIFTED, "places": ["layer2.0", "layer2.2", "layer3.0", "layer3.2", "layer3.4"]},
     ),
     "net_tin_tsm_twopath_r50": ("tin", "tsm_two_conv_resnet50", SHIFTED),
-    "net_tin_r18": ("tin", "tin_resnet18", {"num_segments": 8, "shift_div": 4, "num_groups": 2}),
-    "net_tin_r50": ("tin", "tin_resnet50", {"num_segments": 8, "shift_div": 4, "num_groups": 2}),
+    "net_tin_r18": ("tin", "tin_released_resnet18", {"num_segments": 8, "shift_div": 4, "num_groups": 2}),
+    "net_tin_r50": ("tin", "tin_released_resnet50", {"num_segments": 8, "shift_div": 4, "num_groups": 2}),
     "net_tsm_mobilenetv2": ("tsm-mobilenetv2", "tsm_mobilenetv2_100", SHIFTED),
     "net_mobilenetv2_online": ("tsm-online", "tsm_causal_mobilenetv2_100", SHIFTED),
     "mmaction2_tsn_r50": ("mmaction2", "tsn_resnet50", {"num_segments": 8}),
     "mmaction2_tsm_r50": ("mmaction2", "tsm_resnet50", SHIFTED),
-    "mmaction2_tin_r50": ("mmaction2", "tin_resnet50", {"num_segments": 8, "shift_div": 4, "num_groups": 2}),
+    "mmaction2_tin_r50": (
+        "mmaction2",
+        "tin_released_resnet50",
+        {"num_segments": 8, "shift_div": 4, "num_groups": 2},
+    ),
 }
 
 

@@ -84,7 +84,7 @@ def test_length_divisor_and_groups_of_tin_are_read(authors, num_segments, shift_
 def test_tin_on_resnet101_interlaces_every_block(authors):
     with torch.device("meta"):
         format, network = found(authors.interlaced(authors.plain("resnet101"), num_segments=8, shift_div=4))
-    assert (format, network.model) == ("tin", "tin_resnet101")
+    assert (format, network.model) == ("tin", "tin_released_resnet101")
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,35 @@ def test_the_initial_offset(num_segments, offset_range, initial):
     torch.testing.assert_close(offset, torch.full((1, 2), initial))
 
 
+@pytest.mark.parametrize(
+    ("num_groups", "mirrored", "starts", "reach"),
+    [
+        (1, True, [1], 2),
+        (2, True, [1, 2], 3),
+        (4, True, [1, 2, 3, 4], 5),
+        (2, False, [1, -1], 2),
+        (3, False, [1, -1, 2], 3),
+        (4, False, [1, -1, 2, -2], 3),
+    ],
+)
+def test_by_default_the_groups_begin_with_whole_frames_between_them(num_groups, mirrored, starts, reach):
+    module = TemporalInterlace(96, num_groups=num_groups, mirrored=mirrored)
+    assert module.offset_net.offset_range == reach
+    torch.nn.init.zeros_(module.offset_net.fc2.weight)
+    offset = module.offset_net(torch.zeros(1, 24, 8))
+    torch.testing.assert_close(offset, torch.tensor([starts], dtype=torch.float32))
+
+
+def test_each_group_may_begin_at_an_offset_of_its_own():
+    module = TemporalInterlace(16, num_groups=2, offset_range=3.0, initial_offset=[1.0, -2.0])
+    torch.nn.init.zeros_(module.offset_net.fc2.weight)
+    offset = module.offset_net(torch.zeros(1, 4, 8))
+    torch.testing.assert_close(offset, torch.tensor([[1.0, -2.0]]))
+
+
 def test_the_initial_bias_is_the_released_one():
-    assert TemporalInterlace(16).offset_net.fc2.bias.tolist() == pytest.approx([0.5108] * 2, abs=1e-4)
+    released = TemporalInterlace(16, offset_range=2.0, initial_offset=0.5)
+    assert released.offset_net.fc2.bias.tolist() == pytest.approx([0.5108] * 2, abs=1e-4)
     assert TemporalInterlace(16).weight_net.conv.bias.tolist() == [0, 0]
 
 
@@ -66,11 +93,11 @@ def test_the_number_of_parameters():
 
 
 def test_print_shows_the_numbers():
-    module = TemporalInterlace(24, num_segments=5, num_groups=3, mirrored=False, offset_range=1.5)
+    module = TemporalInterlace(24, num_segments=5, num_groups=3, mirrored=False, offset_range=2.5)
     assert module.extra_repr() == (
-        "24, fold=6, num_segments=5, num_groups=3, mirrored=False, offset_range=1.5"
+        "24, fold=6, num_segments=5, num_groups=3, mirrored=False, offset_range=2.5"
     )
-    assert "offset_range=1.5" in str(module)
+    assert "offset_range=2.5" in str(module)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +108,10 @@ def test_a_fold_that_does_not_divide_is_an_error(channels, groups, message):
         TemporalInterlace(channels, num_groups=groups)
 
 
-@pytest.mark.parametrize("initial", [2.0, -3.0])
+@pytest.mark.parametrize("initial", [3.0, -3.0, [0.5, 3.0], [0.5], [0.5, 0.5, 0.5]])
 def test_an_initial_offset_out_of_range_is_an_error(initial):
     with pytest.raises(ValueError, match="initial_offset"):
-        TemporalInterlace(16, initial_offset=initial)
+        TemporalInterlace(16, offset_range=3.0, initial_offset=initial)
 
 
 def test_offsets_differ_from_sample_to_sample():
@@ -244,7 +271,7 @@ def test_a_net_may_have_a_forward_of_its_own(with_grad):
             return z.new_tensor([[1.0, -1.0]]).expand(z.shape[0], 2)
 
     module, x = awake(), frames()
-    module.offset_net = Constant(8, 4, 2, 2.0, 0.5)
+    module.offset_net = Constant(8, 4, 2.0, [0.5, 0.5])
     with torch.set_grad_enabled(with_grad):
         offset = module.displacement(x).offset
     assert offset.tolist() == [[1, -1, -1, 1]] * 2
@@ -348,7 +375,9 @@ def test_the_published_module_with_every_gradient(reference_dir, case):
         "biasnet.net.lastlayer": "offset_net.fc2",
         "weightnet.net.lastlayer": "weight_net.conv",
     }
-    module = TemporalInterlace(meta["C"], num_segments=meta["T"], shift_div=meta["shift_div"])
+    module = TemporalInterlace(
+        meta["C"], meta["T"], shift_div=meta["shift_div"], offset_range=2.0, initial_offset=0.5
+    )
     parameters = {
         f"{ours}.{leaf}": f"{theirs}.{leaf}" for theirs, ours in names.items() for leaf in ("weight", "bias")
     }

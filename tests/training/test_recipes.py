@@ -38,7 +38,7 @@ PUBLISHED = {
 
 # name: (segments, Nesterov, factor of biases, factor of the head, start of the warm-up, model_args), if not usual
 DETAILS = {
-    "tin_paper": (8, False, 2.0, 5.0, 0.1, {"offset_range": 4.0, "initial_offset": 1.0}),
+    "tin_paper": (8, False, 2.0, 5.0, 0.1, {}),
     "x_temporal_tin": (8, True, 1.0, 1.0, 0.1, {}),
     "tsn_kinetics400": (5, False, 2.0, 5.0, 0.1, {}),
     "tsn_ucf101": (3, False, 2.0, 1.0, 0.1, {}),

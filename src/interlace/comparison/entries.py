@@ -36,8 +36,8 @@ def entries(patterns: Sequence[str] = (), own: Sequence[OwnAccuracy] = ()) -> li
 
     Example:
         >>> from interlace.comparison.entries import entries
-        >>> [(entry.name, entry.num_segments) for entry in entries(["tin_resnet50", "tin_resnet18"])]
-        [('tin_resnet50', 8), ('tin_resnet50', 16), ('tin_resnet18', None)]
+        >>> [(entry.name, entry.num_segments) for entry in entries(["tin_released_resnet50", "tin_resnet18"])]
+        [('tin_released_resnet50', 8), ('tin_released_resnet50', 16), ('tin_resnet18', None)]
     """
     found = [
         Entry(row.name, row.num_segments, row)

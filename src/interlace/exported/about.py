@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 import interlace
-from interlace import checkpoints
+from interlace import card_history, checkpoints
 from interlace.card_checks import LARGEST_IMAGE
 from interlace.checkpoints import CheckpointError, ModelCard
 
@@ -193,7 +193,7 @@ def to_metadata(about: About, card: ModelCard) -> dict[str, str]:
         >>> sorted(to_metadata(About("clip", pixels=True, image_size=32), card))
         ['interlace', 'interlace_graph']
     """
-    card_text = json.dumps({"format": checkpoints.FORMAT, **asdict(card)}, allow_nan=False)
+    card_text = json.dumps({"format": card_history.FORMAT, **asdict(card)}, allow_nan=False)
     return {CARD: card_text, GRAPH: to_json(about)}
 
 

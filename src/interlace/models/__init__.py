@@ -11,7 +11,7 @@ from interlace.models.modality import MODALITIES, Modality
 from interlace.models.model import VideoModel
 from interlace.models.non_local import insert_non_local
 from interlace.models.plain import WeightsError
-from interlace.models.tin import tin
+from interlace.models.tin import tin, tin_paper, tin_released
 from interlace.models.tin_causal import tin_causal
 from interlace.models.tsm import tsm
 from interlace.models.tsn import tsn
@@ -33,6 +33,8 @@ __all__ = [
     "load_backbone_weights",
     "tin",
     "tin_causal",
+    "tin_paper",
+    "tin_released",
     "tsm",
     "tsn",
     "with_num_segments",

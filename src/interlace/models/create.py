@@ -161,8 +161,8 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Example:
         >>> import interlace
-        >>> interlace.list_models("tin*_resnet18")
-        ['tin_causal_resnet18', 'tin_en_resnet18', 'tin_nl_resnet18', 'tin_resnet18']
+        >>> interlace.list_models("tin_*e*_resnet18")
+        ['tin_en_resnet18', 'tin_paper_resnet18', 'tin_released_resnet18']
     """
     listed = {name: row.backbones for name, row in METHODS.items()} | {
         name: row.backbones for name, row in ENSEMBLES.items()

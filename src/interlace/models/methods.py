@@ -15,7 +15,7 @@ from interlace.models.i3d import i3d, i3d_light, i3d_light_nl, i3d_nl
 from interlace.models.non_local import non_local
 from interlace.models.region_graph import i3d_gcn, i3d_nl_gcn
 from interlace.models.tcn import rtcn, tcn
-from interlace.models.tin import tin
+from interlace.models.tin import tin, tin_paper, tin_released
 from interlace.models.tin_causal import tin_causal
 from interlace.models.trn import multi_scale_relations, single_relation
 from interlace.models.tsm import tsm, tsm_tpool
@@ -130,6 +130,14 @@ METHODS: dict[str, Method] = {
         tin,
         backbones=BACKBONES,
         sentence="a quarter of the channels moves by offsets that the clip itself decides (TIN)",
+    ),
+    "tin_released": Method(
+        tin_released,
+        sentence="TIN as its authors released it: offsets within 2 frames that start at half a frame",
+    ),
+    "tin_paper": Method(
+        tin_paper,
+        sentence="TIN as the text of its paper has it: offsets within half the clip that start at one frame",
     ),
     "tsn_nl": Method(partial(non_local, tsn), sentence="TSN with non-local blocks in its middle stages"),
     "tsm_nl": Method(partial(non_local, tsm), sentence="TSM with non-local blocks in its middle stages"),

@@ -22,7 +22,7 @@ METHODS = {
     frozenset({"second_conv", "shift"}): "tsm_two_conv",
     frozenset({"in_place"}): "tsm_in_place",
     frozenset({"pool", "shift"}): "tsm_tpool",
-    frozenset({"interlace"}): "tin",
+    frozenset({"interlace"}): "tin_released",
     frozenset({"online"}): "tsm_causal",
     frozenset({"relation"}): "trn",
     frozenset({"single_relation"}): "trn_single",
@@ -78,6 +78,8 @@ def method_arguments(
         arguments["bottleneck"] = size_of(state, "head.weight", 0)
     if method.endswith("_nl"):
         arguments |= _non_local(state, marks)
+    if method == "tin_nl":
+        arguments |= {"offset_range": 2.0, "initial_offset": 0.5}  # as tin_released, whatever is best today
     return arguments | _spacing(method, state, marks)
 
 

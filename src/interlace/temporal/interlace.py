@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -27,18 +27,21 @@ class OffsetNet(nn.Module):
     """
 
     def __init__(
-        self, channels: int, num_segments: int, num_groups: int, offset_range: float, initial_offset: float
+        self, channels: int, num_segments: int, offset_range: float, initial_offset: Sequence[float]
     ) -> None:
         super().__init__()
-        if not abs(initial_offset) < offset_range:
-            raise ValueError(f"initial_offset={initial_offset} must lie within +-offset_range={offset_range}")
+        if not all(abs(start) < offset_range for start in initial_offset):
+            raise ValueError(
+                f"initial_offset={initial_offset} must lie within +-offset_range={offset_range}; give both"
+            )
         self.offset_range = offset_range
         self.conv = nn.Conv1d(channels, 1, kernel_size=3, padding=1)
         self.fc1 = nn.Linear(num_segments, num_segments)
-        self.fc2 = nn.Linear(num_segments, num_groups)
+        self.fc2 = nn.Linear(num_segments, len(initial_offset))
         # 0.5 of 2 frames is logit(0.625) = 0.5108, the bias with which the released code starts.
-        start = 0.5 + initial_offset / (2 * offset_range)
-        nn.init.constant_(self.fc2.bias, math.log(start / (1 - start)))
+        raw = [math.log((offset_range + start) / (offset_range - start)) for start in initial_offset]
+        with torch.no_grad():
+            self.fc2.bias.copy_(torch.tensor(raw))
 
     def forward(self, z: Float[Tensor, "B F T"]) -> Float[Tensor, "B G"]:
         """Descriptor in, offsets in frames out, each within +-offset_range."""
@@ -63,8 +66,9 @@ class WeightNet(nn.Module):
 class TemporalInterlace(nn.Module):
     """Delay groups of channels by learned offsets, and weigh them frame by frame.
 
-    The first channels // shift_div channels (the fold) are interlaced, the others pass through. The defaults
-    are those of the released code; the paper's text is ``offset_range=num_segments / 2, initial_offset=1``.
+    The first channels // shift_div channels (the fold) are interlaced, the others pass through. By default the
+    groups begin with whole frames between them, which learned best (docs/results.md); the released code is
+    ``offset_range=2, initial_offset=0.5``, the paper's text ``offset_range=num_segments / 2, initial_offset=1``.
     The rows of its table 5 are num_groups = 1, 2, 4 with and without mirrored.
 
     Args:
@@ -73,8 +77,9 @@ class TemporalInterlace(nn.Module):
         shift_div: one fold is channels // shift_div.
         num_groups: groups with an offset of their own.
         mirrored: as many groups again, with the opposite offsets and the same weights.
-        offset_range: largest offset, in frames either way.
-        initial_offset: offset at the start, in frames.
+        offset_range: largest offset, in frames either way; None is one frame more than any at the start.
+        initial_offset: offset at the start, in frames, of all groups or of each; None is 1, 2, ... for one group
+            after the other, and 1, -1, 2, -2, ... where they are not mirrored.
 
     Raises:
         ValueError: the fold does not divide into the groups, or the initial offset is out of range.
@@ -93,15 +98,17 @@ class TemporalInterlace(nn.Module):
         shift_div: int = 4,
         num_groups: int = 2,
         mirrored: bool = True,
-        offset_range: float = 2.0,
-        initial_offset: float = 0.5,
+        offset_range: float | None = None,
+        initial_offset: float | Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.channels = channels
         self.num_segments = num_segments
         self.fold = fold_of(channels, shift_div, num_groups * (2 if mirrored else 1))
+        starts = _starts(initial_offset, num_groups, mirrored)
+        reach = 1 + max(map(abs, starts)) if offset_range is None else offset_range
         self.mirrored = mirrored
-        self.offset_net = OffsetNet(self.fold, num_segments, num_groups, offset_range, initial_offset)
+        self.offset_net = OffsetNet(self.fold, num_segments, reach, starts)
         self.weight_net = WeightNet(self.fold, num_groups)
         self.recorder: Callable[[tuple[Tensor, Tensor]], None] | None = None
         """Set by :func:`record_offsets` for as long as someone asks."""
@@ -170,6 +177,20 @@ class TemporalInterlace(nn.Module):
             "offset_net.fc1.bias": to_new @ fc1.bias,
             "offset_net.fc2.weight": fc2.weight @ to_old,
         }
+
+
+def _starts(
+    initial_offset: float | Sequence[float] | None, num_groups: int, mirrored: bool
+) -> Sequence[float]:
+    """One for each group."""
+    if initial_offset is None:
+        both_ways = [sign * (1.0 + group) for group in range(num_groups) for sign in (1, -1)]
+        return both_ways[::2] if mirrored else both_ways[:num_groups]
+    if isinstance(initial_offset, int | float):
+        return [float(initial_offset)] * num_groups
+    if len(initial_offset) != num_groups:
+        raise ValueError(f"initial_offset={initial_offset} has not one value for each of {num_groups} groups")
+    return initial_offset
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[Any]:

@@ -32,8 +32,7 @@ def tin_paper() -> Overrides:
     It names no batch size, no clipping and no warm-up; 48 clips is the batch of the released scripts.
     """
     return {
-        "model": "tin_resnet50",
-        "model_args": {"offset_range": 4.0, "initial_offset": 1.0},
+        "model": "tin_paper_resnet50",
         "num_segments": 8,
         "epochs": 25,
         "lr": 0.005,
@@ -48,7 +47,7 @@ def tin_something_v1() -> Overrides:
     Cosine by iteration after one epoch of warm-up from a tenth; 48 clips; partial batch norm; no mirroring.
     """
     return {
-        "model": "tin_resnet50",
+        "model": "tin_released_resnet50",
         "num_segments": 8,
         "epochs": 40,
         "lr": 0.02,

@@ -1,7 +1,7 @@
 """Forms of temporal interlacing, put together from parts: what is searched for the one that beats TSM.
 
-Importing this file adds the method `form` to the package's, so that `--model form_resnet18 --model_args '{...}'` builds
-any of them. The package itself has the forms that were published, and the one that won.
+`add_to_methods` makes `--model form_resnet18 --model_args '{...}'` build any of them. The package itself has the forms
+that were published, and the one that won.
 """
 
 from __future__ import annotations
@@ -194,4 +194,6 @@ def form(
     return network
 
 
-METHODS["form"] = Method(form, sentence="a form of temporal interlacing that is tried")
+def add_to_methods() -> None:
+    """To those of the package, for this process."""
+    METHODS["form"] = Method(form, sentence="a form of temporal interlacing that is tried")
