@@ -9,7 +9,6 @@ from studies import letters, utd
 from studies.built_in import VAL
 from studies.plan import Arm, Data, Study
 
-FIVE = (0, 1, 2, 3, 4)
 NAMES = ("tsn", "tsm", "tin", "tin_released", "tin_paper")
 SCRATCH = (*utd.RECIPE, *utd.USUAL)
 FAR = 16
@@ -40,7 +39,7 @@ STUDIES = [
         (split,),
         SCRATCH,
         _arms(),
-        FIVE,
+        utd.FIVE,
         "tsm",
     )
     for split in (letters.REPETITIONS, letters.TALKERS)
@@ -52,7 +51,7 @@ STUDIES = [
         (VAL,),
         (*SCRATCH, "--num_segments", str(FAR)),
         _arms(),
-        FIVE,
+        utd.FIVE,
         "tsm",
     ),
     Study(
@@ -62,7 +61,7 @@ STUDIES = [
         (utd.TEST,),
         (*SCRATCH, "--num_segments", str(FAR)),
         _arms(),
-        FIVE,
+        utd.FIVE,
         "tsm",
     ),
     Study(
@@ -72,7 +71,7 @@ STUDIES = [
         (utd.TEST,),
         utd.FINE_TUNED,
         tuple(_pretrained(arm) for arm in _arms()),
-        FIVE,
+        utd.FIVE,
         "tsm",
         "mobilenetv2_100_in1k.fp16.safetensors",
     ),

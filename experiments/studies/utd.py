@@ -102,6 +102,23 @@ def tuning(methods: tuple[Arm, ...]) -> tuple[Arm, ...]:
     )
 
 
+TUNED = {
+    "tsm": GRID[2],
+    "tin": GRID[1],
+}
+"""The point of the grid with which each method was best in utd_tuning."""
+
+
+def tuned(methods: tuple[Arm, ...]) -> tuple[Arm, ...]:
+    """Those whose point is known, with it."""
+    return tuple(
+        replace(arm, options=recipe(lr=lr, weight_decay=decay, epochs=epochs))
+        for arm in methods
+        if arm.name in TUNED
+        for lr, decay, epochs in [TUNED[arm.name]]
+    )
+
+
 def form(name: str, **parts: Any) -> Arm:
     """TIN that begins as a shift by one frame, but for the parts given."""
     return Arm(name, "form_resnet18", {**WHOLE, "parts": parts}, USUAL)
@@ -198,6 +215,16 @@ STUDIES = [
         tuning(METHODS),
         (0,),
         "tsm_lr0.01_wd0.0005_e30",
+    ),
+    Study(
+        "utd_test",
+        "Is TIN better than TSM on subjects that nothing was chosen on, each method as it was best in utd_tuning?",
+        DATA,
+        (TEST,),
+        RECIPE,
+        tuned(METHODS),
+        FIVE,
+        "tsm",
     ),
     Study(
         "utd_levers",

@@ -36,6 +36,7 @@ HEADER = "interlace"
 """Key of the card in the file's header."""
 EVENTS_HEADER = "interlace_events"
 """The same of networks of audio-visual events, which are read elsewhere."""
+
 KINDS: dict[str, type] = {
     "model": str,
     **dict.fromkeys(("model_args", "sampling", "preprocessing", "metrics", "training"), dict),

@@ -35,8 +35,8 @@ def test_counts_times_and_files(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_own_accuracies_are_drawn_beside_theirs(tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_text("name,top1,protocol\ntsn_resnet18,61.5,1clip-center\n")
-    arguments = ["tin_released_resnet50", "--no-latency", "--accuracy", str(own), "--output", str(tmp_path / "o")]
-    assert run(arguments) == 0
+    files = ["--accuracy", str(own), "--output", str(tmp_path / "o")]
+    assert run(["tin_released_resnet50", "--no-latency", *files]) == 0
     found = json.loads((tmp_path / "o" / "compare.json").read_text())["rows"]
     assert [(row["name"], row["top1_tin_paper"], row["top1_own"]) for row in found] == [
         ("tin_released_resnet50", 45.8, None),

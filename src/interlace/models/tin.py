@@ -30,7 +30,7 @@ def tin(
     """A timm network that interlaces 1 / shift_div of the channels before every block's residual branch.
 
     See :class:`interlace.temporal.TemporalInterlace` for what the values mean. The published ones are those of
-    :func:`tin_released` and :func:`tin_paper`; these here won over them (docs/results.md). Where a quarter of a
+    :func:`tin_released` and :func:`tin_paper`; docs/results.md compares them. Where a quarter of a
     block's channels does not divide into the groups (24 // 4 = 6 in MobileNetV2, for 4 groups), that block takes
     the next divisor with which it does (24 // 5 = 4).
 
