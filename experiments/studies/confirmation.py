@@ -63,6 +63,7 @@ STUDIES = [
         _arms(),
         utd.FIVE,
         "tsm",
+        order_dependent=utd.ORDER_DEPENDENT,
     ),
     Study(
         "utd_mobilenet",
@@ -74,5 +75,6 @@ STUDIES = [
         utd.FIVE,
         "tsm",
         "mobilenetv2_100_in1k.fp16.safetensors",
+        utd.ORDER_DEPENDENT,
     ),
 ]

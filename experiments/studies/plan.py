@@ -72,6 +72,8 @@ class Study:
     """The arm that the others are compared with."""
     weights: str = ""
     """The file that each network begins from, in the folder `weights` beside that of the data sets."""
+    order_dependent: tuple[str, ...] = ()
+    """Classes that only the order of the frames tells apart; if there are any, the table says how they did."""
 
     def jobs(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Job]:
         """All seeds of the first kind before the next, so that there is a whole table early."""

@@ -34,9 +34,11 @@ def markdown(study: Study, results: Results, *, metric: str = "top1") -> str:
             scores = [line[metric] for line in ours.values()]
             lacks_runs = len(ours) < len(study.jobs(arms=[arm.name]))
             rows.append((lacks_runs, -float(np.mean(scores)), _row(study, arm, ours, theirs, metric)))
+    over = f"over {study.reference}, 95 % over seeds | 95 % over seeds and clips"
+    in_order = [" order-dependent |", " --- |"] if study.order_dependent else ["", ""]
     head = (
-        f"| arm | {metric} | runs | over {study.reference}, 95 % over seeds | 95 % over seeds and clips | by seed |\n"
-        "| --- | --- | --- | --- | --- | --- |"
+        f"| arm | {metric} | runs | {over} |{in_order[0]} by seed |\n"
+        f"| --- | --- | --- | --- | --- |{in_order[1]} --- |"
     )
     return "\n".join([head, *(row for *_, row in sorted(rows))])
 
@@ -64,7 +66,11 @@ def _row(
         if len(scores) == len(study.jobs(arms=[arm.name]))
         else f"{len(scores)}, more to come"
     )
-    return f"| {arm.name} | {np.mean(scores):.1f}{spread} | {runs} | {seeds} | {clips} | {by_seed} |"
+    told = [f"{np.mean(scores):.1f}{spread}", runs, seeds, clips]
+    if study.order_dependent:
+        in_order = [accuracy_on(line, study.order_dependent) for line in ours.values()]
+        told.append(f"{np.mean(in_order):.1f}")
+    return f"| {' | '.join([arm.name, *told, by_seed])} |"
 
 
 def _all_splits(

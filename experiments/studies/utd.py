@@ -9,6 +9,7 @@ from typing import Any
 
 from common import load_example
 from studies.plan import Arm, Split, Study, given
+from utd_mhad import ORDER_DEPENDENT
 
 DATA = given("utd_mhad_depth")
 _GRAY = ("--color", "gray")
@@ -205,6 +206,7 @@ STUDIES = [
         ),
         (0,),
         "tsm_b4_lr0.01",
+        order_dependent=ORDER_DEPENDENT,
     ),
     Study(
         "utd_tuning",
@@ -215,6 +217,7 @@ STUDIES = [
         tuning(METHODS),
         (0,),
         "tsm_lr0.01_wd0.0005_e30",
+        order_dependent=ORDER_DEPENDENT,
     ),
     Study(
         "utd_test",
@@ -225,6 +228,7 @@ STUDIES = [
         tuned(METHODS),
         FIVE,
         "tsm",
+        order_dependent=ORDER_DEPENDENT,
     ),
     Study(
         "utd_levers",
@@ -235,6 +239,7 @@ STUDIES = [
         LEVERS,
         (0,),
         "tsm",
+        order_dependent=ORDER_DEPENDENT,
     ),
     Study(
         "utd_left_out",
@@ -254,6 +259,7 @@ STUDIES = [
         ),
         (0, 1),
         "tsm",
+        order_dependent=ORDER_DEPENDENT,
     ),
     Study(
         "utd_groups",
@@ -265,6 +271,7 @@ STUDIES = [
         tuple(grouped(*row) for row in GROUPS),
         (0, 1),
         "tin_2_mirrored",
+        order_dependent=ORDER_DEPENDENT,
     ),
     Study(
         "utd_families",
@@ -275,5 +282,6 @@ STUDIES = [
         tuple(Arm(name, f"{name}_resnet18", WHOLE) for name in FAMILIES),
         (0,),
         "tsm",
+        order_dependent=ORDER_DEPENDENT,
     ),
 ]

@@ -142,6 +142,8 @@ def test_a_table_compares_what_has_the_same_seed() -> None:
     assert tin[4] == "[+0.0, +62.5]"  # of eight clips, in which two differ
     first = next(iter(results.values()))
     assert (accuracy_on(first, ["a"]), accuracy_on(first, ["b"])) == (100, 0)
+    rows = markdown(replace(whole, order_dependent=("b",)), results).splitlines()
+    assert [rows[0].split("|")[6].strip(), rows[2].split("|")[6].strip()] == ["order-dependent", "50.0"]
 
 
 def test_commands_run_side_by_side_and_a_failure_stops_no_other(tmp_path: Path) -> None:
