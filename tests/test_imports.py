@@ -32,7 +32,7 @@ BELOW: dict[str, set[str]] = {
     "data": {"types", "modality"},
     "optimization": {"models", "temporal", "ops", "layout"},
     "audiovisual": {
-        *("models", "temporal", "data", "checkpoints", "card_checks", "training", "plots"),
+        *("models", "temporal", "data", "checkpoints", "card_checks", "card_history", "training", "plots"),
         *("devices", "provenance", "types", "layout", "allocator"),
     },
     "benchmark": {"models", "checkpoints", "devices", "doctor"},
@@ -48,7 +48,7 @@ BELOW: dict[str, set[str]] = {
     },
     "doctor": {"types", "ops", "allocator", "telemetry"},
     "training": {
-        *("models", "temporal", "data", "checkpoints"),
+        *("models", "temporal", "data", "checkpoints", "card_history"),
         *("devices", "provenance", "types", "layout", "modality"),
     },
     "ablation": {

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from interlace.models.create import parse_name
+from interlace.models.tin import RELEASED_OFFSETS
 
 FORMAT = 2
-"""Raised when an older version of this package could not read what a newer one writes, or would misread it."""
+"""Raised when an older version of this package could not read what a newer one writes, or would misread it; of
+checkpoints, and of all files that name a network as they do."""
 
 WITH_TIN = ("tin", "tin_nl", "tin_en", "two_stream_tin")
 RELEASED_TIN: dict[str, Any] = {
     "shift_div": 4,
     "num_groups": 2,
     "mirrored": True,
-    "offset_range": 2.0,
-    "initial_offset": 0.5,
+    **RELEASED_OFFSETS,
 }
 """What these networks had up to format 1, where an argument was not given: the form that TIN was released in."""
 
@@ -40,6 +41,25 @@ def arguments_today(model: str, arguments: Mapping[str, Any], written_format: in
     if isinstance(members := arguments.get("members"), list):
         return {**arguments, "members": [_member_today(member, written_format) for member in members]}
     return {**(RELEASED_TIN if _method(model) in WITH_TIN else {}), **arguments}
+
+
+def extractor_today(spec: Mapping[str, Any], written_format: int) -> dict[str, Any]:
+    """What a file of features' networks (`extractor.safetensors`), or a card that names them, means today.
+
+    Args:
+        spec: as it stands in the file.
+        written_format: of that file.
+
+    Example:
+        >>> from interlace.card_history import extractor_today
+        >>> spec = {"audio": {"name": "log_mel"}, "visual": {"name": "tin_resnet18", "image_size": 64}}
+        >>> extractor_today(spec, 1)["visual"]["initial_offset"]
+        0.5
+    """
+    visual = spec.get("visual")
+    if not isinstance(visual, Mapping):
+        return dict(spec)  # its builder says what is wrong
+    return {**spec, "visual": arguments_today(str(visual.get("name")), visual, written_format)}
 
 
 def _member_today(member: Any, written_format: int) -> Any:

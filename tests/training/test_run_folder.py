@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -54,6 +55,19 @@ def test_a_run_of_before_there_was_a_setting_goes_on(tmp_path):
     assert open_run_folder(config, device="cpu") == tmp_path / "run" / "last.ckpt"
     with pytest.raises(ValueError, match="modality was 'auto' and is 'flow' now"):
         open_run_folder(replace(config, modality="flow"), device="cpu")
+
+
+def test_a_run_of_when_the_name_was_of_another_network_does_not_go_on(tmp_path):
+    config = TrainConfig(data=Path("clips"), output=tmp_path / "run", model="tin_resnet18", resume=True)
+    open_run_folder(config, device="cpu")
+    (tmp_path / "run" / "last.ckpt").touch()
+    assert open_run_folder(config, device="cpu") is not None
+    about = tmp_path / "run" / "environment.json"
+    facts = json.loads(about.read_text())
+    del facts["format"]
+    about.write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match=r'tin_resnet18 was another network.*"initial_offset": 0\.5'):
+        open_run_folder(config, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["tin_resnet18", "tsm_resnet50"])

@@ -110,6 +110,7 @@ def _classifier(
     """One network, its head and its consensus."""
     chosen = METHODS[method]
     num_segments = chosen.num_segments if num_segments is None else num_segments
+    kwargs = {**chosen.of_length(num_segments), **kwargs}
     network, head, consensus = chosen.build(
         backbone,
         num_classes=num_classes,

@@ -98,6 +98,9 @@ class Method:
     """Whether its frames may come one by one: what it says of one depends on none after it."""
     sentence: str = ""
     """What it does, in a line."""
+    of_length: Callable[[int], dict[str, Any]] = lambda num_segments: {}  # noqa: ARG005
+    """Arguments that follow from the number of frames where they are not given. They are kept with the network, which
+    stays what it is when it takes clips of another number."""
 
     def build(
         self, backbone: str, *, num_classes: int, num_segments: int, **arguments: Any
@@ -137,6 +140,7 @@ METHODS: dict[str, Method] = {
     ),
     "tin_paper": Method(
         tin_paper,
+        of_length=lambda num_segments: {"offset_range": num_segments / 2},
         sentence="TIN as the text of its paper has it: offsets within half the clip that start at one frame",
     ),
     "tsn_nl": Method(partial(non_local, tsn), sentence="TSN with non-local blocks in its middle stages"),

@@ -13,6 +13,10 @@ from interlace.models.plain import create_backbone
 from interlace.temporal import TemporalInterlace
 
 
+RELEASED_OFFSETS = {"offset_range": 2.0, "initial_offset": 0.5}
+"""What the authors' networks have, in frames, and their files do not tell."""
+
+
 def tin(
     backbone: str,
     *,
@@ -66,8 +70,8 @@ def tin_released(
     shift_div: int = 4,
     num_groups: int = 2,
     mirrored: bool = True,
-    offset_range: float = 2.0,
-    initial_offset: float | Sequence[float] = 0.5,
+    offset_range: float = RELEASED_OFFSETS["offset_range"],
+    initial_offset: float | Sequence[float] = RELEASED_OFFSETS["initial_offset"],
     **arguments: Any,
 ) -> nn.Module:
     """TIN as its authors released it: offsets within 2 frames that start at half a frame; see :func:`tin`.
@@ -98,7 +102,8 @@ def tin_paper(
 ) -> nn.Module:
     """TIN as the text of the paper has it (section 3): offsets within half the clip that start at one frame.
 
-    ``offset_range=None`` is num_segments / 2. The other arguments are those of :func:`tin_released`.
+    ``offset_range=None`` is num_segments / 2. The other arguments are those of :func:`tin_released`. Where a network
+    of :func:`interlace.create_model` is changed to another number of frames, it keeps its range.
 
     Example:
         >>> from interlace.models import tin_paper

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from interlace.models.tin import RELEASED_OFFSETS
 from interlace.released.backbones import blocks_of, size_of
 from interlace.released.non_local import similarity_of
 
@@ -79,7 +80,7 @@ def method_arguments(
     if method.endswith("_nl"):
         arguments |= _non_local(state, marks)
     if method == "tin_nl":
-        arguments |= {"offset_range": 2.0, "initial_offset": 0.5}  # as tin_released, whatever is best today
+        arguments |= RELEASED_OFFSETS
     return arguments | _spacing(method, state, marks)
 
 

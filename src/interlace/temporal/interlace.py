@@ -32,7 +32,8 @@ class OffsetNet(nn.Module):
         super().__init__()
         if not all(abs(start) < offset_range for start in initial_offset):
             raise ValueError(
-                f"initial_offset={initial_offset} must lie within +-offset_range={offset_range}; give both"
+                f"initial_offset={initial_offset} must lie within +-offset_range={offset_range}: give both, "
+                "or neither (groups begin at 1, 2, ... frames unless told)"
             )
         self.offset_range = offset_range
         self.conv = nn.Conv1d(channels, 1, kernel_size=3, padding=1)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 
+from interlace.card_history import FORMAT, arguments_today
 from interlace.data.transforms import SCALES
 from interlace.files import whole_file
 from interlace.models.create import parse_name
@@ -63,6 +64,7 @@ def open_run_folder(config: TrainConfig, *, device: str) -> Path | None:
         defaults = to_plain(asdict(TrainConfig(data=config.data)))
         begun = filled(yaml.safe_load(written.read_text()), defaults)
         _require_same(chosen(begun), chosen(settings), written)
+        _require_same_network(config)
     folder.mkdir(parents=True, exist_ok=True)
     resumes = checkpoint.exists()
     if not resumes:
@@ -70,7 +72,8 @@ def open_run_folder(config: TrainConfig, *, device: str) -> Path | None:
             beside.write_text(yaml.safe_dump(settings, sort_keys=False))
     about = folder / ("environment_resumed.json" if resumes else "environment.json")
     with whole_file(about) as beside:
-        beside.write_text(json.dumps({**provenance(), "device": device}, indent=2) + "\n")
+        facts = {**provenance(), "device": device, "format": FORMAT}
+        beside.write_text(json.dumps(facts, indent=2) + "\n")
     return checkpoint if resumes else None
 
 
@@ -186,6 +189,19 @@ def _require_same(old: dict[str, Any], new: dict[str, Any], written: Path) -> No
         raise ValueError(
             f"cannot go on with {written.parent}: {listed}{hint}; "
             f"give the settings of {written}, or begin a new run with another --output"
+        )
+
+
+def _require_same_network(config: TrainConfig) -> None:
+    """The same words may have meant another network when the run began."""
+    about = config.output / "environment.json"
+    begun_in = json.loads(about.read_text()).get("format", 1) if about.exists() else 1
+    meant = arguments_today(config.model, config.model_args, begun_in)
+    if meant != config.model_args:
+        raise ValueError(
+            f"cannot go on with {config.output}: an earlier version of interlace began it, in which {config.model} was "
+            f"another network; go on with that version, or begin a new run with another --output and, to have the "
+            f"same network, --model_args '{json.dumps(meant)}'"
         )
 
 

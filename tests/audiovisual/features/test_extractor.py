@@ -175,11 +175,29 @@ def test_files_that_are_none(extractor, tmp_path):
     save_file({"x": torch.zeros(3)}, path, metadata={"interlace_extractor": json.dumps(about)})
     with pytest.raises(ValueError, match="its weights are not those of the networks"):
         load_extractor(path)
-    save_file({}, path, metadata={"interlace_extractor": json.dumps({**about, "format": 2})})
+    save_file({}, path, metadata={"interlace_extractor": json.dumps({**about, "format": 3})})
     with pytest.raises(ValueError, match="written by a newer interlace"):
         load_extractor(path)
     with pytest.raises(ValueError, match="no specification of features"):
         create_extractor({"audio": {"name": "log_mel"}})
+
+
+def test_tin_of_an_older_file_is_as_released(tmp_path):
+    spec = {
+        "audio": {"name": "log_mel"},
+        "visual": {"name": "tin_resnet18", "image_size": 32, "color": "gray"},
+    }
+    released = {"offset_range": 2.0, "initial_offset": 0.5}
+    old = create_extractor({**spec, "visual": {**spec["visual"], **released}})
+    path = save_extractor(tmp_path / "extractor.safetensors", old)
+    from safetensors.torch import load_file, save_file
+
+    about = {"format": 1, "spec": spec, "fingerprint": ""}
+    save_file(load_file(path), path, metadata={"interlace_extractor": json.dumps(about)})
+    assert load_extractor(path).spec["visual"].items() >= released.items()
+    about["format"] = 2
+    save_file(load_file(path), path, metadata={"interlace_extractor": json.dumps(about)})
+    assert "offset_range" not in load_extractor(path).spec["visual"]
 
 
 @pytest.mark.real_data

@@ -110,6 +110,18 @@ def test_a_header_that_does_not_fit_is_said(tmp_path, changes, message):
         load_event_model(path)
 
 
+def test_the_features_of_an_older_file_are_those_of_the_released_tin(tmp_path):
+    network, card = made("sel", "dam")
+    path = save_event_model(tmp_path / "model.safetensors", network, card)
+    features = {"audio": {"name": "log_mel"}, "visual": {"name": "tin_resnet18"}}
+    found = {}
+    for written_format in (1, 2):
+        values = {"format": written_format, **vars(card), "labels": list(card.labels), "extractor": features}
+        save_file(load_file(path), path, metadata={HEADER: json.dumps(values)})
+        found[written_format] = read_event_card(path).extractor["visual"].get("initial_offset")
+    assert found == {1: 0.5, 2: None}
+
+
 def test_half_a_file_is_said(tmp_path):
     network, card = made("sel", "dam")
     path = save_event_model(tmp_path / "model.safetensors", network, card)

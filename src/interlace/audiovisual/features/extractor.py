@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from interlace.audiovisual.features.audio_features import AudioExtractor, create_audio_extractor
 from interlace.audiovisual.features.seconds import num_seconds, read_seconds
 from interlace.audiovisual.features.visual_features import VisualExtractor, create_visual_extractor
+from interlace.card_history import FORMAT, extractor_today
 from interlace.data import video
 from interlace.data.audio import Sound, read_seconds_of_sound
 from interlace.data.reader import OnError, VideoReader
@@ -26,7 +27,6 @@ from interlace.files import whole_file
 
 HEADER = "interlace_extractor"
 """Key of the specification in the header of a file of weights."""
-FORMAT = 1
 SILENCE = "its sound is silence from end to end"
 """Note of a video whose track of sound holds nothing else."""
 FRAMES_PER_FORWARD = 16
@@ -248,4 +248,6 @@ def about_extractor(path: str | Path) -> dict[str, Any]:
         )
     if about["format"] > FORMAT:
         raise ValueError(f"{path}: written by a newer interlace; update with `pip install -U interlace`")
+    if isinstance(about.get("spec"), dict):
+        about["spec"] = extractor_today(about["spec"], about["format"])
     return about

@@ -18,6 +18,7 @@ from interlace.audiovisual.features.extractor import Extractor, create_extractor
 from interlace.audiovisual.models.methods import CML_METHODS, SEL_METHODS, Method
 from interlace.audiovisual.tasks.answers import require_task
 from interlace.card_checks import check_arguments, check_header_size
+from interlace.card_history import FORMAT, extractor_today
 from interlace.checkpoints import EVENTS_HEADER, CheckpointError
 from interlace.checkpoints import HEADER as ACTIONS_HEADER
 from interlace.files import whole_file
@@ -26,8 +27,6 @@ MODEL = "model.safetensors"
 """Name of a run's checkpoint."""
 HEADER = EVENTS_HEADER
 """Key of the card in the file's header."""
-FORMAT = 1
-"""Raised when an older version of this package could no longer read what a newer one writes."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +207,8 @@ def _card_of(path: Path, header: str) -> EventCard:
             f"which reads up to {FORMAT}; update with `pip install -U interlace`"
         )
     try:
+        if isinstance(values.get("extractor"), dict):
+            values["extractor"] = extractor_today(values["extractor"], written_format)
         return EventCard(**{**values, "labels": tuple(values["labels"])})
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(
