@@ -23,7 +23,7 @@ import torch
 from interlace.files import whole_file
 from studies.curves import draw
 from studies.every import STUDIES
-from studies.job import folder_of
+from studies.job import folder_of, lists_of
 from studies.lines import add_line, read_lines
 from studies.plan import Job, Study
 from studies.side_by_side import python, run_side_by_side
@@ -74,6 +74,8 @@ def run_jobs(jobs: list[Job], file: Path, *, data: Path, runs: Path, side_by_sid
     if not left:
         return []
     left[0].study.data.folder(data, runs)  # makes it, or says that it is not there, before anything runs
+    for job in left:  # here, since two of the runs would write the same lists
+        lists_of(job, data, runs)
     script = HERE / "study_job.py"
     commands = [
         python(script, job.study.name, job.arm.name, job.split.name, str(job.seed), data, runs)

@@ -82,7 +82,7 @@ class Form(nn.Module):
         per: Literal["clip", "frame", "static", "fixed"] = "clip",
         squash: Literal["sigmoid", "add"] = "sigmoid",
         rounding: bool = False,
-        weights: Literal["frame", "none", "zero", "plain"] = "frame",
+        weights: Literal["frame", "none", "zero"] = "frame",
         zero: bool = False,
         hidden: int = 8,
         norm: bool = False,

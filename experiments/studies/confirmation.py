@@ -12,7 +12,8 @@ from studies.plan import Arm, Data, Study
 NAMES = ("tsn", "tsm", "tin", "tin_released", "tin_paper")
 SCRATCH = (*utd.RECIPE, *utd.USUAL)
 FAR = 16
-"""Frames, with which the two ends of a clip are further apart than eight blocks of one frame either way reach."""
+"""Frames, with which eight blocks that move by one frame do not carry one end of a clip to the other; they may still
+meet in the middle."""
 
 
 def _far(data: Path, runs: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,10 @@ def run(job: Job, data: Path, runs: Path) -> dict[str, Any]:
     if finished.exists():
         return dict(json.loads(finished.read_text()))
     videos = job.study.data.folder(data, runs)
-    lists = runs / "splits" / f"{job.study.data.name}-{job.split.name}"
-    if not lists.exists():
-        with whole_folder(lists) as beside:
-            job.split.write(videos, beside)
-    train, scored = lists / "train.csv", lists / "scored.csv"
+    train, scored = lists_of(job, data, runs)
     words: list[str | Path] = ["train", videos, "--train", train, "--val", scored]
     begun = ["--pretrained", data.parent / "weights" / job.study.weights] if job.study.weights else []
-    began = time.monotonic()
     command = interlace(*words, "--output", folder, *FIXED, *begun, *job.options, "--resume", "true")
-    seconds = time.monotonic() - began
     report = folder / "evaluation"
     words = ["evaluate", videos, "--annotations", scored, "--output", report]
     interlace(*words, "--model", folder / "last.safetensors", "--overwrite", "true")
@@ -51,10 +44,11 @@ def run(job: Job, data: Path, runs: Path) -> dict[str, Any]:
         "options": job.options,
         **({"weights": job.study.weights} if job.study.weights else {}),
         **_scores(report),
-        "curve": _curve(folder / "metrics.csv"),
-        "training_seconds": round(seconds),
+        "curve": [round(loss, 4) for loss in _column(folder / "metrics.csv", "train_loss")],
+        "training_seconds": round(sum(_column(folder / "metrics.csv", "seconds"))),
         "train_command": _anywhere(command, data, runs),
         **provenance(),
+        "commit": _commits(folder),
         "command": f"python experiments/study.py {job.study.name} --arms {job.arm.name} --seeds {job.seed}",
     }
     with whole_file(finished) as beside:
@@ -62,9 +56,25 @@ def run(job: Job, data: Path, runs: Path) -> dict[str, Any]:
     return result
 
 
+def lists_of(job: Job, data: Path, runs: Path) -> tuple[Path, Path]:
+    """The lists of training and of scored clips, written if need be."""
+    lists = runs / "splits" / f"{job.study.data.name}-{job.split.name}"
+    if not lists.exists():
+        with whole_folder(lists) as beside:
+            job.split.write(job.study.data.folder(data, runs), beside)
+    return lists / "train.csv", lists / "scored.csv"
+
+
 def _anywhere(command: str, data: Path, runs: Path) -> str:
     """Without the folders of this machine."""
-    return command.replace(str(runs), "runs/studies").replace(str(data), "../shared/data")
+    return command.replace(str(runs), "runs/studies").replace(str(data.parent), "../shared")
+
+
+def _commits(folder: Path) -> str | None:
+    """Of the code that began the run; where other code went on with it, of both."""
+    files = [folder / "environment.json", folder / "environment_resumed.json"]
+    found = [json.loads(file.read_text())["commit"] for file in files if file.exists()]
+    return ", then ".join(dict.fromkeys(map(str, found))) if any(found) else None
 
 
 def _scores(report: Path) -> dict[str, Any]:
@@ -90,7 +100,7 @@ def _runs_of(labels: list[str]) -> list[list[Any]]:
     return told
 
 
-def _curve(table: Path) -> list[float]:
-    """The training loss of each epoch."""
+def _column(table: Path, name: str) -> list[float]:
+    """One number an epoch."""
     with table.open(newline="") as file:
-        return [round(float(row["train_loss"]), 4) for row in csv.DictReader(file)]
+        return [float(row[name]) for row in csv.DictReader(file)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 RESAMPLES = 10_000
+FEWEST = 3
+"""Pairs, below which no interval is told."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Difference:
 def paired_difference(ours: list[float], theirs: list[float], *, seed: int = 0) -> Difference:
     """Of scores in the same order of seeds (and splits).
 
-    Bootstrap over the pairs: it tells how far the mean of other seeds may lie, on the same clips.
+    Bootstrap over the pairs: it tells how far the mean of other runs may lie, on the same clips.
 
     Raises:
         ValueError: there are no pairs, or not as many of one as of the other.
@@ -36,6 +40,21 @@ def paired_difference(ours: list[float], theirs: list[float], *, seed: int = 0) 
     drawn = np.random.default_rng(seed).integers(len(pairs), size=(RESAMPLES, len(pairs)))
     low, high = np.percentile(pairs[drawn].mean(1), [2.5, 97.5])
     return Difference(float(pairs.mean()), float(low), float(high), tuple(map(float, pairs)))
+
+
+def student_interval(pairs: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean of the pairs by Student's t, which is wider than the bootstrap's for few pairs.
+
+    Of five pairs from a normal distribution the bootstrap's interval holds the mean of all in some 83 of 100 cases,
+    this one in 95.
+
+    Raises:
+        ValueError: there are fewer than two pairs.
+    """
+    if len(pairs) < 2:
+        raise ValueError(f"{len(pairs)} pairs have no spread")
+    half = stats.t.ppf(0.975, len(pairs) - 1) * np.std(pairs, ddof=1) / np.sqrt(len(pairs))
+    return float(np.mean(pairs) - half), float(np.mean(pairs) + half)
 
 
 def paired_by_clips(ours: list[str], theirs: list[str], *, seed: int = 0) -> Difference:

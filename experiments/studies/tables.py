@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.paired import paired_by_clips, paired_difference
+from studies.paired import FEWEST, paired_by_clips, paired_difference, student_interval
 from studies.plan import Arm, Study
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -34,13 +34,10 @@ def markdown(study: Study, results: Results, *, metric: str = "top1") -> str:
             scores = [line[metric] for line in ours.values()]
             lacks_runs = len(ours) < len(study.jobs(arms=[arm.name]))
             rows.append((lacks_runs, -float(np.mean(scores)), _row(study, arm, ours, theirs, metric)))
-    over = f"over {study.reference}, 95 % over seeds | 95 % over seeds and clips"
-    in_order = [" order-dependent |", " --- |"] if study.order_dependent else ["", ""]
-    head = (
-        f"| arm | {metric} | runs | {over} |{in_order[0]} by seed |\n"
-        f"| --- | --- | --- | --- | --- |{in_order[1]} --- |"
-    )
-    return "\n".join([head, *(row for *_, row in sorted(rows))])
+    over = [f"over {study.reference}, 95 % bootstrap", "Student's t", "seeds and clips"]
+    in_order = ["order-dependent"] if study.order_dependent else []
+    head = ["arm", metric, "runs", *over, *in_order, "each run"]
+    return "\n".join([_cells(head), _cells(["---"] * len(head)), *(row for *_, row in sorted(rows))])
 
 
 def _row(
@@ -53,24 +50,31 @@ def _row(
     scores = [line[metric] for line in ours.values()]
     spread = f" ± {np.std(scores, ddof=1):.1f}" if len(scores) > 1 else ""
     both = sorted(ours.keys() & theirs.keys())
-    seeds, clips, by_seed = "", "", ", ".join(f"{score:.1f}" for score in scores)
+    over, student, clips = "", "", ""
     if arm.name != study.reference and both:
-        over = paired_difference([ours[k][metric] for k in both], [theirs[k][metric] for k in both])
-        seeds = str(over) if len(both) > 1 else f"{over.mean:+.1f}"
-        if metric == "top1":
-            right = _all_splits(ours, both), _all_splits(theirs, both)
-            of_clips = paired_by_clips(*right) if right[0] else None
-            clips = f"[{of_clips.low:+.1f}, {of_clips.high:+.1f}]" if of_clips else ""
-    runs = (
-        f"{len(scores)}"
-        if len(scores) == len(study.jobs(arms=[arm.name]))
-        else f"{len(scores)}, more to come"
-    )
-    told = [f"{np.mean(scores):.1f}{spread}", runs, seeds, clips]
+        found = paired_difference([ours[k][metric] for k in both], [theirs[k][metric] for k in both])
+        told = len(both) >= FEWEST
+        over = str(found) if told else f"{found.mean:+.1f}"
+        student = _interval(*student_interval(found.pairs)) if told else ""
+        right = _all_splits(ours, both), _all_splits(theirs, both)
+        if metric == "top1" and len(right[0]) >= FEWEST:
+            of_clips = paired_by_clips(*right)
+            clips = _interval(of_clips.low, of_clips.high)
+    is_whole = len(scores) == len(study.jobs(arms=[arm.name]))
+    cells = [f"{np.mean(scores):.1f}{spread}", f"{len(scores)}{'' if is_whole else ', more to come'}"]
+    cells += [over, student, clips]
     if study.order_dependent:
         in_order = [accuracy_on(line, study.order_dependent) for line in ours.values()]
-        told.append(f"{np.mean(in_order):.1f}")
-    return f"| {' | '.join([arm.name, *told, by_seed])} |"
+        cells.append(f"{np.mean(in_order):.1f}")
+    return _cells([arm.name, *cells, ", ".join(f"{score:.1f}" for score in scores)])
+
+
+def _cells(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"[{low:+.1f}, {high:+.1f}]"
 
 
 def _all_splits(

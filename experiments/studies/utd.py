@@ -183,9 +183,11 @@ GROUPS = ((1, True), (2, True), (2, False), (4, True), (4, False))
 
 
 def grouped(num_groups: int, mirrored: bool) -> Arm:
-    """TIN with other groups."""
+    """TIN with other groups, as released: by default each further group would begin further out as well."""
     name = f"tin_{num_groups}{'_mirrored' if mirrored else ''}"
-    return Arm(name, "tin_resnet18", {**WHOLE, "num_groups": num_groups, "mirrored": mirrored}, USUAL)
+    return Arm(
+        name, "tin_released_resnet18", {**WHOLE, "num_groups": num_groups, "mirrored": mirrored}, USUAL
+    )
 
 
 STUDIES = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import signal
 import subprocess
 import time
@@ -11,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
+import torch
 
 import results_page
 import study
+from interlace.models import create_model
 from interlace.models.methods import METHODS
 from studies import every, letters, utd
 from studies.job import folder_of, run
 from studies.lines import add_line, read_lines
-from studies.paired import paired_by_clips, paired_difference
+from studies.paired import paired_by_clips, paired_difference, student_interval
 from studies.plan import Arm, Split, Study, given
 from studies.side_by_side import python, run_side_by_side
 from studies.tables import accuracy_on, markdown
@@ -108,6 +113,18 @@ def test_differences_are_of_pairs() -> None:
         paired_difference([1.0, 2.0], [1.0])
 
 
+def test_few_pairs_are_less_sure_than_their_bootstrap_says() -> None:
+    ours, theirs = [70.0, 80.0, 90.0, 60.0, 75.0], [68.0, 78.5, 87.0, 58.5, 73.0]
+    found = paired_difference(ours, theirs)
+    low, high = student_interval(found.pairs)
+    assert low < found.low
+    assert high > found.high
+    half = 2.776 * np.std(found.pairs, ddof=1) / np.sqrt(5)  # from a table of the distribution
+    assert (low, high) == pytest.approx((2 - half, 2 + half), abs=1e-3)
+    with pytest.raises(ValueError, match="1 pairs have no spread"):
+        student_interval([2.0])
+
+
 def test_other_clips_make_the_interval_wider_than_other_seeds_alone() -> None:
     random = np.random.default_rng(0)
     ours = ["".join(map(str, random.integers(0, 2, 60))) for _ in range(4)]
@@ -134,16 +151,16 @@ def test_a_table_compares_what_has_the_same_seed() -> None:
     tin = [cell.strip() for cell in rows[0].split("|")[1:-1]]
     assert tin[:3] == ["tin", "87.5 ± 17.7", "2, more to come"]
     assert tin[3] == "+50.0"  # of seed 1 alone
-    assert tin[5] == "75.0, 100.0"
+    assert tin[6] == "75.0, 100.0"
     whole = replace(STUDY, splits=(NOWHERE, replace(NOWHERE, name="other")))
     results = {job.key: line(job, "1100" if job.arm.name == "tsm" else "1110") for job in whole.jobs()}
     tin = [cell.strip() for cell in markdown(whole, results).splitlines()[2].split("|")[1:-1]]
-    assert tin[1:4] == ["75.0 ± 0.0", "6", "+25.0 [+25.0, +25.0]"]
-    assert tin[4] == "[+0.0, +62.5]"  # of eight clips, in which two differ
+    assert tin[1:5] == ["75.0 ± 0.0", "6", "+25.0 [+25.0, +25.0]", "[+25.0, +25.0]"]
+    assert tin[5] == "[+0.0, +62.5]"  # of eight clips, in which two differ
     first = next(iter(results.values()))
     assert (accuracy_on(first, ["a"]), accuracy_on(first, ["b"])) == (100, 0)
     rows = markdown(replace(whole, order_dependent=("b",)), results).splitlines()
-    assert [rows[0].split("|")[6].strip(), rows[2].split("|")[6].strip()] == ["order-dependent", "50.0"]
+    assert [rows[0].split("|")[7].strip(), rows[2].split("|")[7].strip()] == ["order-dependent", "50.0"]
 
 
 def test_commands_run_side_by_side_and_a_failure_stops_no_other(tmp_path: Path) -> None:
@@ -157,6 +174,17 @@ def test_commands_run_side_by_side_and_a_failure_stops_no_other(tmp_path: Path) 
     assert failed == [1]
     assert sorted(ended) == [0, 2, 3]
     assert [log.read_text() for log in logs] == ["0\n", "1\n", "2\n", "3\n"]
+
+
+def left_alone(folder: Path) -> list[int]:
+    """Processes of runs in the folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if str(EXPERIMENTS / "study_job.py") in words and str(folder / "runs") in words:
+                found.append(process.pid)
+    return found
 
 
 def quick(folder: Path, *words: str) -> subprocess.Popen[str]:
@@ -188,16 +216,20 @@ def test_one_run_leaves_a_line_that_tells_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL], ids=lambda kill: kill.name)
+def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path, kill: signal.Signals) -> None:
     lines = tmp_path / "results" / "moves_small.jsonl"
     first = quick(tmp_path)
     while not lines.exists() and first.poll() is None:
         time.sleep(0.1)
-    first.send_signal(signal.SIGTERM)
+    first.send_signal(kill)
     said, _ = first.communicate(timeout=120)
-    assert first.returncode == 130, said
-    assert "stopped; the same command goes on where it was" in said
+    if kill == signal.SIGTERM:
+        assert first.returncode == 130, said
+        assert "stopped; the same command goes on where it was" in said
     assert "Traceback" not in said
+    while left_alone(tmp_path):  # its runs end by themselves when it is gone
+        time.sleep(0.1)
     done_first = lines.read_text()
 
     second = quick(tmp_path, "--seeds", "0")
@@ -242,12 +274,22 @@ def test_wrong_words_are_said_in_a_line(
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_lines_of_tin_are_of_its_form_of_today() -> None:
+    """A line names `tin_resnet18`, so with another default all lines of that name would have to go."""
+    net = create_model("tin_resnet18", num_classes=2).backbone.layer1[0].conv1.temporal.offset_net
+    starts = 2 * net.offset_range * (torch.sigmoid(net.fc2.bias) - 0.5)
+    assert net.offset_range == 3
+    torch.testing.assert_close(starts, torch.tensor([1.0, 2.0]))
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("data", "split", "counts"),
     [
         ("utd_mhad_depth", utd.TEST, (431, 430)),
         ("utd_mhad_depth", utd.VAL, (323, 108)),
+        ("utd_mhad_depth", utd.LEFT_OUT[0], (324, 107)),
+        ("utd_mhad_depth", utd.HALVES[0], (215, 216)),
         ("avletters", letters.REPETITIONS, (520, 260)),
         ("avletters", letters.TALKERS, (546, 234)),
     ],
@@ -260,6 +302,9 @@ def test_splits_share_no_clip(
     assert tuple(map(len, lists)) == counts
     assert not set(lists[0]) & set(lists[1])
     assert {row.split(",")[1] for row in lists[0]} == {row.split(",")[1] for row in lists[1]}
+    if split is not letters.REPETITIONS:
+        person = re.compile(r"_s\d+_|_[A-Za-z]+\.mp4")
+        assert not set.intersection(*({person.search(row)[0] for row in rows} for rows in lists))
 
 
 def test_the_page_of_results_says_what_the_lines_say() -> None:

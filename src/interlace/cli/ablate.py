@@ -57,7 +57,12 @@ def read_arguments(arguments: list[str]) -> dict[str, Any]:
     parser.add_class_arguments(TrainConfig, as_positional=True, as_group=False, skip={*SET_HERE})
     explain(parser, "format", f"Format of the annotations: auto, {', '.join(FORMATS)}.")
     explain(parser, "output", "Folder that receives a folder for each run, and results.md, .csv and .json.")
-    explain(parser, "model", "TIN network: tin_BACKBONE; see `interlace models 'tin_*'`.")
+    explain(
+        parser,
+        "model",
+        "TIN network. With tin_released_BACKBONE the groups alone change, as published; with "
+        "tin_BACKBONE each further group also begins further out. See `interlace models 'tin_*'`.",
+    )
     _set_defaults(parser, {"output": "runs/ablation", "model": "tin_resnet18"})
     arguments = with_switches(with_underscores(arguments, parser), parser)
     values = parser.parse_args(arguments)

@@ -12,7 +12,6 @@ from interlace.models.modality import Modality
 from interlace.models.plain import create_backbone
 from interlace.temporal import TemporalInterlace
 
-
 RELEASED_OFFSETS = {"offset_range": 2.0, "initial_offset": 0.5}
 """What the authors' networks have, in frames, and their files do not tell."""
 

@@ -68,9 +68,9 @@ class TemporalInterlace(nn.Module):
     """Delay groups of channels by learned offsets, and weigh them frame by frame.
 
     The first channels // shift_div channels (the fold) are interlaced, the others pass through. By default the
-    groups begin at whole frames, each at another, so that they reach further (docs/results.md); the released code is
+    groups begin at whole frames, each at another (docs/results.md compares the forms); the released code is
     ``offset_range=2, initial_offset=0.5``, the paper's text ``offset_range=num_segments / 2, initial_offset=1``.
-    The rows of its table 5 are num_groups = 1, 2, 4 with and without mirrored.
+    The rows of its table 5 are num_groups = 1, 2, 4 with and without mirrored, with the offsets of either.
 
     Args:
         channels: channels of the frames.

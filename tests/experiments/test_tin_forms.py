@@ -1,0 +1,76 @@
+"""The forms that are tried: what they share with the package's own TIN is the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from interlace.ops import interlace
+from interlace.temporal import TemporalInterlace
+from tin_forms import Form, by_frame
+
+SPREAD = {"start": [1.0, 2.0], "offset_range": 3.0}
+
+
+def test_the_spread_form_is_the_default_tin() -> None:
+    torch.manual_seed(0)
+    ours, form = TemporalInterlace(32, 6), Form(32, 6, **SPREAD)
+    state = ours.state_dict()
+    # A form keeps where its groups begin apart from the bias.
+    form.load_state_dict({**state, "offset_net.fc2.bias": state["offset_net.fc2.bias"] - form.start})
+    frames = torch.randn(12, 32, 5, 5)
+    torch.testing.assert_close(form(frames), ours(frames))
+
+
+def test_an_offset_for_every_frame_that_is_the_same_for_all_is_one_for_the_clip() -> None:
+    clip, offset, weight = torch.randn(2, 6, 8, 3, 3), torch.tensor([[0.3, -1.6]] * 2), torch.rand(2, 6, 2)
+    moved = by_frame(clip, offset[:, None].expand(-1, 6, -1), weight, reach=2)
+    torch.testing.assert_close(moved, interlace(clip, offset, weight, 8))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"per": "frame"},
+        {"per": "static"},
+        {"per": "fixed"},
+        {"weights": "none"},
+        {"exact": True, "start": [1.0], "offset_range": 2.0},
+        {"squash": "add"},
+        {"norm": True},
+        {"pool": "max"},
+        {"rounding": True},
+        {"lr_factor": 0.1},
+    ],
+    ids=str,
+)
+def test_every_part_learns(parts: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    form = Form(64, 6, **{**SPREAD, **parts})  # type: ignore[arg-type]
+    frames = torch.randn(12, 64, 5, 5, requires_grad=True)
+    form(frames).square().sum().backward()
+    assert frames.grad is not None
+    for name, parameter in form.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_a_slow_net_begins_the_same_and_learns_less() -> None:
+    grads = []
+    for factor in (1.0, 0.1):
+        torch.manual_seed(0)
+        form = Form(64, 6, **SPREAD, lr_factor=factor)
+        form(torch.randn(12, 64, 5, 5)).square().sum().backward()
+        grads.append(form.offset_net.fc2.weight.grad)
+    torch.testing.assert_close(grads[1], 0.1 * grads[0])
+
+
+def test_rounded_offsets_are_shifts() -> None:
+    torch.manual_seed(0)
+    form = Form(64, 6, **SPREAD, rounding=True, weights="none")
+    torch.nn.init.zeros_(form.offset_net.fc2.weight)
+    torch.nn.init.zeros_(form.offset_net.fc2.bias)
+    frames = torch.randn(6, 64, 2, 2)
+    moved = form(frames).detach()
+    assert torch.equal(moved[1:, :4], frames[:-1, :4])  # the first group comes one frame later
+    assert torch.equal(moved[2:, 4:8], frames[:-2, 4:8])
