@@ -67,6 +67,13 @@ class StaticNet(nn.Module):
         return self.raw.expand(z.shape[0], -1)
 
 
+class OverClips(nn.BatchNorm1d):
+    """Takes from each feature what it has in all clips, so that what is left tells them apart."""
+
+    def forward(self, z: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
+        return super().forward(z.mT).mT
+
+
 class Form(nn.Module):
     """Temporal interlacing with each part chosen."""
 
@@ -85,10 +92,11 @@ class Form(nn.Module):
         weights: Literal["frame", "none", "zero"] = "frame",
         zero: bool = False,
         hidden: int = 8,
-        norm: bool = False,
+        norm: Literal["none", "frame", "clips"] = "none",
         pool: Literal["mean", "max"] = "mean",
         exact: bool = False,
         lr_factor: float = 1.0,
+        jitter: float = 0.0,
     ) -> None:
         super().__init__()
         self.num_segments = num_segments
@@ -103,13 +111,17 @@ class Form(nn.Module):
             squash,
             rounding,
         )
-        self.exact, self.lr_factor, self.pool = exact, lr_factor, pool
+        self.exact, self.lr_factor, self.pool, self.jitter = exact, lr_factor, pool, jitter
         if squash == "sigmoid":
             bias = [math.log((s + offset_range) / (offset_range - s)) for s in start]
         else:
             bias = list(start)
         self.register_buffer("start", torch.tensor(bias), persistent=False)
-        self.norm = nn.LayerNorm(self.fold, elementwise_affine=False) if norm else nn.Identity()
+        self.norm = {
+            "none": nn.Identity(),
+            "frame": nn.LayerNorm(self.fold, elementwise_affine=False),
+            "clips": OverClips(self.fold, affine=False),
+        }[norm]
         if per == "clip":
             self.offset_net = ClipNet(self.fold, num_segments, groups, zero=zero)
         elif per == "frame":
@@ -151,6 +163,9 @@ class Form(nn.Module):
             offset = 2 * self.range * (torch.sigmoid(raw) - 0.5)
         else:
             offset = raw.clamp(-self.range, self.range)
+        if self.training and self.jitter:  # as if each clip were played somewhat faster or slower
+            faster = self.jitter * (2 * torch.rand(len(offset), device=offset.device) - 1)
+            offset = offset * (1 + faster).reshape(-1, *[1] * (offset.ndim - 1))
         if self.rounding:  # the gradient is that of the fractional offset
             offset = offset + (offset.round() - offset).detach()
         return offset

@@ -136,6 +136,8 @@ TWO_CONVS = Arm(
     {**WHOLE, "num_convs": 2, "parts": {"start": [1.0, 2.0], "offset_range": 3.0}},
     USUAL,
 )
+OVER_CLIPS = spread("over_clips", norm="clips")
+JITTERED = spread("jittered", jitter=0.5)
 LEVERS = (
     Arm("tsm", "tsm_resnet18", WHOLE, USUAL),
     Arm("tsm_half", "tsm_resnet18", {**WHOLE, "fold_div": 4}, USUAL),
@@ -167,8 +169,11 @@ LEVERS = (
     spread("one_sided", mirrored=False, start=[1.0, -1.0, 2.0, -2.0]),
     spread("slow_offsets", lr_factor=0.1),
     spread("fast_offsets", lr_factor=10.0),
-    spread("normalised", norm=True),
+    spread("normalised", norm="frame"),
+    OVER_CLIPS,
+    spread("over_clips_fast", norm="clips", lr_factor=10.0),
     spread("max_pooled", pool="max"),
+    JITTERED,
     TWO_CONVS,
 )
 
@@ -257,6 +262,9 @@ STUDIES = [
             form("start_2", start=[2.0, 2.0], offset_range=3.0),
             spread("static", per="static"),
             spread("fixed_unweighted", per="fixed", weights="none"),
+            spread("half_of_channels", shift_div=2),
+            JITTERED,
+            OVER_CLIPS,
             TWO_CONVS,
         ),
         (0, 1),

@@ -7,7 +7,7 @@ import torch
 
 from interlace.ops import interlace
 from interlace.temporal import TemporalInterlace
-from tin_forms import Form, by_frame
+from tin_forms import Form, OverClips, by_frame
 
 SPREAD = {"start": [1.0, 2.0], "offset_range": 3.0}
 
@@ -37,10 +37,12 @@ def test_an_offset_for_every_frame_that_is_the_same_for_all_is_one_for_the_clip(
         {"weights": "none"},
         {"exact": True, "start": [1.0], "offset_range": 2.0},
         {"squash": "add"},
-        {"norm": True},
+        {"norm": "frame"},
+        {"norm": "clips"},
         {"pool": "max"},
         {"rounding": True},
         {"lr_factor": 0.1},
+        {"jitter": 0.5},
     ],
     ids=str,
 )
@@ -63,6 +65,26 @@ def test_a_slow_net_begins_the_same_and_learns_less() -> None:
         form(torch.randn(12, 64, 5, 5)).square().sum().backward()
         grads.append(form.offset_net.fc2.weight.grad)
     torch.testing.assert_close(grads[1], 0.1 * grads[0])
+
+
+def test_jitter_is_of_the_clip_and_of_training_alone() -> None:
+    torch.manual_seed(0)
+    form, plain = Form(64, 6, **SPREAD, jitter=0.5), Form(64, 6, **SPREAD)
+    plain.load_state_dict(form.state_dict())
+    z = torch.randn(1, 6, 16).expand(50, -1, -1)
+    factor = form._offset(z) / plain._offset(z)
+    torch.testing.assert_close(factor[:, 0], factor[:, 1])
+    assert 0.5 <= factor.min() < 0.7
+    assert 1.3 < factor.max() <= 1.5
+    frames = torch.randn(12, 64, 5, 5)
+    assert torch.equal(form.eval()(frames), plain.eval()(frames))
+
+
+def test_what_all_clips_have_in_common_is_taken_away() -> None:
+    z = 5 + torch.randn(8, 6, 16) * torch.linspace(1, 9, 16)
+    left = OverClips(16, affine=False)(z)
+    torch.testing.assert_close(left.mean((0, 1)), torch.zeros(16), atol=1e-5, rtol=0)
+    torch.testing.assert_close(left.std((0, 1), correction=0), torch.ones(16), atol=1e-3, rtol=0)
 
 
 def test_rounded_offsets_are_shifts() -> None:
