@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+from studies.annotations import write_lists
 from studies.plan import Split, given
 
 DATA = given("avletters")
@@ -23,14 +23,15 @@ def _write(
         raise ValueError(f"{data}: no clip named like A1_Anya.mp4; give the folder of AVLetters")
     told = {clip: match for clip in clips if (match := CLIP.fullmatch(clip.name))}
     talkers = sorted({match["talker"] for match in told.values()})
-    files = folder / "train.csv", folder / "scored.csv"
-    for file, scored in zip(files, (False, True), strict=True):
-        with file.open("w", newline="") as text:
-            rows = csv.writer(text, lineterminator="\n")
-            rows.writerow(["path", "label"])
-            chosen = [clip for clip, match in told.items() if is_scored(match, talkers) == scored]
-            rows.writerows([clip.relative_to(data).as_posix(), told[clip]["letter"]] for clip in chosen)
-    return files
+    rows = [
+        [
+            (clip.relative_to(data).as_posix(), match["letter"])
+            for clip, match in told.items()
+            if is_scored(match, talkers) == scored
+        ]
+        for scored in (False, True)
+    ]
+    return write_lists(folder, *rows)
 
 
 REPETITIONS = Split(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from common import load_example
+from studies.annotations import write_lists
 from studies.plan import Arm, Split, Study, given
 from utd_mhad import ORDER_DEPENDENT
 
@@ -30,15 +30,15 @@ FIVE = (0, 1, 2, 3, 4)
 def _lists(data: Path, folder: Path, *, train: tuple[int, ...], scored: tuple[int, ...]) -> tuple[Path, Path]:
     splits = load_example("utd_mhad_splits")
     clips = sorted(path for path in data.glob("a*/*.mp4") if splits.CLIP.fullmatch(path.name))
-    files = []
-    for name, subjects in (("train", train), ("scored", scored)):
-        chosen = [clip for clip in clips if int(splits.CLIP.fullmatch(clip.name)[2]) in subjects]
-        with (folder / f"{name}.csv").open("w", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["path", "label"])
-            rows.writerows([clip.relative_to(data).as_posix(), clip.parent.name] for clip in chosen)
-        files.append(folder / f"{name}.csv")
-    return files[0], files[1]
+    rows = [
+        [
+            (clip.relative_to(data).as_posix(), clip.parent.name)
+            for clip in clips
+            if int(splits.CLIP.fullmatch(clip.name)[2]) in subjects
+        ]
+        for subjects in (train, scored)
+    ]
+    return write_lists(folder, *rows)
 
 
 def split_of(name: str, train: tuple[int, ...], scored: tuple[int, ...]) -> Split:

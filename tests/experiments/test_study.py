@@ -199,8 +199,7 @@ def quick(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def test_one_run_leaves_a_line_that_tells_all(tmp_path: Path) -> None:
-    study = every.STUDIES["quick"]
-    (job,) = study.jobs(arms=["tsn"], seeds=[3])
+    (job,) = every.STUDIES["quick"].jobs(arms=["tsn"], seeds=[3])
     told = run(job, tmp_path / "data", tmp_path / "runs")
     assert (told["key"], told["arm"], told["seed"]) == (job.key, "tsn", 3)
     assert told["num_clips"] == len(told["right"]) == sum(count for _, count in told["labels"]) == 20
