@@ -70,6 +70,18 @@ def test_a_run_of_when_the_name_was_of_another_network_does_not_go_on(tmp_path):
         open_run_folder(config, device="cpu")
 
 
+@pytest.mark.parametrize("text", ['{"format": 2', '{"format": "two"}', "[]"])
+def test_a_damaged_record_of_what_a_run_began_in_is_named(tmp_path, text):
+    config = TrainConfig(data=Path("clips"), output=tmp_path / "run", model="tin_resnet18", resume=True)
+    open_run_folder(config, device="cpu")
+    (tmp_path / "run" / "last.ckpt").touch()
+    (tmp_path / "run" / "environment.json").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"environment\.json: damaged .* begin a new run with another --output"
+    ):
+        open_run_folder(config, device="cpu")
+
+
 @pytest.mark.parametrize("name", ["tin_resnet18", "tsm_resnet50"])
 def test_a_run_of_when_the_numbers_were_written_goes_on(tmp_path, name):
     """Both were numbers before they could be left to the network."""

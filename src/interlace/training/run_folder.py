@@ -195,14 +195,26 @@ def _require_same(old: dict[str, Any], new: dict[str, Any], written: Path) -> No
 def _require_same_network(config: TrainConfig) -> None:
     """The same words may have meant another network when the run began."""
     about = config.output / "environment.json"
-    begun_in = json.loads(about.read_text()).get("format", 1) if about.exists() else 1
-    meant = arguments_today(config.model, config.model_args, begun_in)
+    meant = arguments_today(config.model, config.model_args, _format_of(about))
     if meant != config.model_args:
         raise ValueError(
             f"cannot go on with {config.output}: an earlier version of interlace began it, in which {config.model} was "
             f"another network; go on with that version, or begin a new run with another --output and, to have the "
             f"same network, --model_args '{json.dumps(meant)}'"
         )
+
+
+def _format_of(about: Path) -> int:
+    """Which format of checkpoints a run writes; those of before they were numbered have none told."""
+    if not about.exists():
+        return 1
+    try:
+        return int(json.loads(about.read_text()).get("format", 1))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{about}: damaged ({error}), so it is not known which network the run began with; restore it from a copy, "
+            "or begin a new run with another --output"
+        ) from error
 
 
 def _require_same_steps(old: dict[str, Any], new: dict[str, Any], written: Path) -> None:
