@@ -120,10 +120,13 @@ def write_table(study: Study, results: dict[str, dict[str, object]], folder: Pat
 
 
 def _environment(side_by_side: int) -> dict[str, str]:
-    """Threads shared fairly, and an allocator that keeps its memory: with spinning threads all would crawl."""
+    """Threads shared fairly, and an allocator that keeps its memory: with spinning threads all would crawl.
+
+    OMP_NUM_THREADS, where it is set, holds: say 1 when two studies run beside each other.
+    """
     threads = max(1, len(os.sched_getaffinity(0)) // side_by_side)
     return {
-        "OMP_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
         "MALLOC_MMAP_MAX_": "0",
         "MALLOC_TRIM_THRESHOLD_": "100000000000",
     }
