@@ -136,6 +136,7 @@ TWO_CONVS = Arm(
     {**WHOLE, "num_convs": 2, "parts": {"start": [1.0, 2.0], "offset_range": 3.0}},
     USUAL,
 )
+FOUR_STARTS = form("start_1_2_3_4", start=[1.0, 2.0, 3.0, 4.0], offset_range=5.0)
 OVER_CLIPS = spread("over_clips", norm="clips")
 JITTERED = spread("jittered", jitter=0.5)
 LEVERS = (
@@ -151,7 +152,7 @@ LEVERS = (
     form("start_0.5_1.5", start=[0.5, 1.5]),
     form("start_1_2", start=[1.0, 2.0], offset_range=3.0),
     form("start_1_3", start=[1.0, 3.0], offset_range=4.0),
-    form("start_1_2_3_4", start=[1.0, 2.0, 3.0, 4.0], offset_range=5.0),
+    FOUR_STARTS,
     # Everything else, from the spread start.
     spread("range_4", offset_range=4.0),
     spread("half_of_channels", shift_div=2),
@@ -260,6 +261,7 @@ STUDIES = [
             Arm("tin", "tin_resnet18", WHOLE, USUAL),
             form("start_1"),
             form("start_2", start=[2.0, 2.0], offset_range=3.0),
+            FOUR_STARTS,
             spread("static", per="static"),
             spread("fixed_unweighted", per="fixed", weights="none"),
             spread("half_of_channels", shift_div=2),
