@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from interlace.data.render import render
@@ -11,19 +12,38 @@ from studies.plan import Arm, Data, Study
 
 NAMES = ("tsn", "tsm", "tin", "tin_released", "tin_paper")
 SCRATCH = (*utd.RECIPE, *utd.USUAL)
-FAR = 16
-"""Frames, with which eight blocks that move by one frame do not carry one end of a clip to the other; they may still
-meet in the middle."""
+LONG = 16
+"""Frames, twice as many as elsewhere."""
+PAUSES = (0.16, 0.34, 0.5)
+"""Of 8 frames one, three or four that show nothing lie between what decides and what is decided."""
+SMALL = (
+    *("--pretrained", "false", "--color", "gray", "--image_size", "32", "--augment.crop", "center"),
+    *("--trainer.precision", "bf16", "--decode.cache", "ram", "--trainer.num_workers", "0"),
+    *("--optim.head_lr_factor", "1", *utd.recipe(lr=0.01, weight_decay=5e-4, epochs=12)),
+)
+"""For a ResNet of four blocks; the trials that showed which pauses are learned at all had this rate for 8 clips."""
 
 
-def _far(data: Path, runs: Path) -> Path:
+def _far(pause: float, data: Path, runs: Path) -> Path:
     del data
-    folder = runs / "data" / "long_range"
-    return render(folder, classes="long_range", clips_per_class=100, val_clips_per_class=50, size=64)
+    return render(
+        runs / "data" / f"long_range_{pause}",
+        classes="long_range",
+        clips_per_class=250,
+        val_clips_per_class=100,
+        size=64,
+        pause=pause,
+    )
 
 
 def _arms() -> tuple[Arm, ...]:
     return tuple(arm for arm in utd.METHODS if arm.name in NAMES)
+
+
+def _small() -> tuple[Arm, ...]:
+    """On a ResNet of four blocks: few enough that a shift by one frame in each does not add up to the whole clip."""
+    arms = (*_arms(), *(arm for arm in utd.METHODS if arm.name in ("tcn", "rtcn")), utd.FOUR_STARTS)
+    return tuple(Arm(arm.name, arm.model.replace("resnet18", "test_resnet"), arm.model_args) for arm in arms)
 
 
 def _pretrained(arm: Arm) -> Arm:
@@ -44,23 +64,27 @@ STUDIES = [
         "tsm",
     )
     for split in (letters.REPETITIONS, letters.TALKERS)
-] + [
+]
+STUDIES += [
     Study(
-        "long_range",
-        "Does it hold where the first and the last of 16 frames decide together?",
-        Data("long_range", _far),
+        f"long_range_{pause}",
+        f"Does it hold where what happens before a pause of {pause} of the clip decides what is after it?",
+        Data(f"long_range_{pause}", partial(_far, pause)),
         (VAL,),
-        (*SCRATCH, "--num_segments", str(FAR)),
-        _arms(),
+        SMALL,
+        _small(),
         utd.FIVE,
         "tsm",
-    ),
+    )
+    for pause in PAUSES
+]
+STUDIES += [
     Study(
         "utd_16_frames",
         "Does it hold with 16 frames?",
         utd.DATA,
         (utd.TEST,),
-        (*SCRATCH, "--num_segments", str(FAR)),
+        (*SCRATCH, "--num_segments", str(LONG)),
         _arms(),
         utd.FIVE,
         "tsm",

@@ -41,7 +41,7 @@ def test_the_class_is_how_far_round_it_comes_back(seed: int) -> None:
 
 
 def test_beginnings_are_alike_and_the_middle_shows_nothing() -> None:
-    clips = list(paint_returns(np.random.default_rng(1), size=48).values())
+    clips = list(paint_returns(np.random.default_rng(1), size=48, pause=0.66).values())
     num_frames = len(clips[0])
     differs = [
         {t for t in range(num_frames) if not np.array_equal(clip[t], clips[0][t])} for clip in clips[1:]
@@ -54,11 +54,30 @@ def test_beginnings_are_alike_and_the_middle_shows_nothing() -> None:
 @pytest.mark.parametrize("num_segments", [8, 16])
 def test_every_sampled_clip_shows_both_ends(num_segments: int) -> None:
     for seed in range(20):
-        clips = paint_returns(np.random.default_rng(seed), size=32)
+        clips = paint_returns(np.random.default_rng(seed), size=32, pause=0.66)
         here, opposite = clips["returns_here"], clips["returns_opposite"]
         indices = segment_indices(len(here), num_segments)
         assert not np.array_equal(here[indices[-1]], opposite[indices[-1]])
         assert indices[0] < 0.14 * len(here)
+
+
+@pytest.mark.parametrize("pause", [0.16, 0.34, 0.66])
+def test_the_pause_is_as_long_as_told(pause: float) -> None:
+    for seed in range(5):
+        clips = paint_returns(np.random.default_rng(seed), size=48, pause=pause)
+        here, opposite = (clips[name].astype(float) for name in ("returns_here", "returns_opposite"))
+        late = np.nonzero(np.abs(here - opposite).sum((1, 2, 3)))[0]
+        changes = np.abs(np.diff(here[: late[0]], axis=0)).sum((1, 2, 3))
+        gone = 1 + changes.argmax()  # behind the disc all moves slowly
+        assert (late[0] - gone) / len(here) == pytest.approx(pause, abs=0.06 + 2 / len(here))
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.7, float("nan")])
+def test_a_pause_that_cannot_be(tmp_path: Path, pause: float) -> None:
+    with pytest.raises(ValueError, match=r"pause=.*from 0\.06 to 0\.66"):
+        render(tmp_path / "far", classes="long_range", size=32, pause=pause, progress=False)
+    with pytest.raises(ValueError, match="only the classes long_range"):
+        render(tmp_path / "moves", size=32, pause=0.3, progress=False)
 
 
 def test_a_data_set_of_them(tmp_path: Path) -> None:
@@ -73,5 +92,15 @@ def test_a_data_set_of_them(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == list(CLASSES)
     assert len((folder / "train.csv").read_text().splitlines()) == 9
     assert len(list(folder.glob("*/val_*.mp4"))) == 4
+    with pytest.raises(ValueError, match=r"pause=0\.34 there, 0\.5 wanted"):
+        render(
+            folder,
+            classes="long_range",
+            clips_per_class=2,
+            val_clips_per_class=1,
+            size=32,
+            pause=0.5,
+            progress=False,
+        )
     with pytest.raises(ValueError, match="holds another data set"):
         render(folder, clips_per_class=2, val_clips_per_class=1, size=32, progress=False)

@@ -22,6 +22,7 @@ def render(
     val_clips_per_class: int = 10,
     size: int = 96,
     seed: int = 0,
+    pause: float | None = None,
 ) -> int:
     """Write the built-in data set: real H.264 files in classes that no single frame tells apart.
 
@@ -33,6 +34,7 @@ def render(
         val_clips_per_class: Validation clips of each class.
         size: Height and width in pixels.
         seed: The same seed gives the same clips.
+        pause: With long_range, how much of a clip lies between its beginning and its end (0.34 if omitted).
     """
     from interlace.data.render import render as write
 
@@ -43,6 +45,7 @@ def render(
         val_clips_per_class=val_clips_per_class,
         size=size,
         seed=seed,
+        pause=pause,
     )
     print(
         f"{folder}: train it with  interlace train {shlex.quote(str(folder))} --model tin_resnet18 --image_size 64"

@@ -16,7 +16,8 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from interlace.data.render_long_range import CLASSES as RETURNS
-from interlace.data.render_long_range import paint_returns
+from interlace.data.render_long_range import PAUSE, paint_returns, require_pause
 from interlace.data.render_motion import MOTIONS
 from interlace.data.render_scene import FRAME_RATES, paint
 from interlace.files import whole_folder
@@ -91,9 +92,9 @@ def _twins(motion: str, rng: np.random.Generator, size: int) -> dict[str, Frames
     return {motion: clip, PARTNERS[motion]: clip[::-1]}
 
 
-def _returns(scene: str, rng: np.random.Generator, size: int) -> dict[str, Frames]:
+def _returns(scene: str, rng: np.random.Generator, size: int, pause: float = PAUSE) -> dict[str, Frames]:
     del scene
-    return paint_returns(rng, size=size)
+    return paint_returns(rng, size=size, pause=pause)
 
 
 CLIP_SETS: dict[str, ClipSet] = {
@@ -132,6 +133,7 @@ def render(
     val_clips_per_class: int = 10,
     size: int = 96,
     seed: int = 0,
+    pause: float | None = None,
     num_workers: int | None = None,
     progress: bool = True,
 ) -> Path:
@@ -149,6 +151,8 @@ def render(
         val_clips_per_class: Validation clips of each class, from other scenes than the training clips.
         size: Height and width in pixels, an even number of at least 32.
         seed: The same seed gives the same frames.
+        pause: With long_range, how much of a clip lies between its beginning and its end, 0.34 if omitted: the longer,
+            the further a network must look.
         num_workers: Threads; as many as there are cores if omitted.
         progress: Show a progress bar, if stderr is a terminal.
 
@@ -174,6 +178,8 @@ def render(
         )
     if classes not in CLIP_SETS:
         raise ValueError(f"classes={classes!r}: there are {', '.join(CLIP_SETS)}")
+    if pause is not None and classes != "long_range":
+        raise ValueError(f"pause={pause}: only the classes long_range have one, these are {classes}")
     clip_set = CLIP_SETS[classes]
     counts = {"train": clips_per_class, "val": val_clips_per_class}
     card = {
@@ -185,6 +191,11 @@ def render(
         "size": size,
         "seed": seed,
     }
+    if classes == "long_range":
+        pause = PAUSE if pause is None else pause
+        require_pause(pause)
+        clip_set = replace(clip_set, clips_of=partial(_returns, pause=pause))
+        card["pause"] = pause
     if _is_finished(output, card):
         return output
     with whole_folder(output) as folder:  # half a data set is never seen

@@ -21,16 +21,26 @@ _CORNERS_ON = {
     "returns_opposite": 2,
     "returns_counterclockwise": 3,
 }
-_PART = (0.14, 0.2)
-"""How much of a clip the disc is there for, at either end: more than one of eight segments, so that each sampled clip
-shows both."""
+PAUSE = 0.34
+"""With eight frames two or three show nothing: more than a shift by one frame reaches across."""
+_LONGEST_PAUSE = 0.66
+"""So that the disc is there for more than one of eight segments at either end, and each sampled clip shows both."""
+_SPREAD = 0.03
 _INSET = (0.2, 0.28)
 
 
 def paint_returns(
-    rng: np.random.Generator, *, size: int = 96
+    rng: np.random.Generator, *, size: int = 96, pause: float = PAUSE
 ) -> dict[str, UInt8[np.ndarray, "T size size 3"]]:
     """One scene with all four endings: class -> frames, alike up to the last part.
+
+    Args:
+        rng: random numbers, of which all is drawn.
+        size: height and width in pixels.
+        pause: how much of the clip shows no disc, give or take 0.06.
+
+    Raises:
+        ValueError: the pause is out of range.
 
     Example:
         >>> import numpy as np
@@ -40,11 +50,16 @@ def paint_returns(
         >>> len(here) == len(opposite), bool((here[0] == opposite[0]).all()), bool((here[-1] == opposite[-1]).all())
         (True, True, False)
     """
+    require_pause(pause)
+    part = (1 - pause) / 2
     corner = int(rng.integers(4))
     endings: dict[str, Movement] = {}
 
     def visits(phase: Track, rng: np.random.Generator) -> tuple[Movement, Stage]:
-        (beginning, end), (x, y) = rng.uniform(*_PART, size=2), rng.uniform(*_INSET, size=2)
+        (beginning, end), (x, y) = (
+            rng.uniform(part - _SPREAD, part + _SPREAD, size=2),
+            rng.uniform(*_INSET, size=2),
+        )
         radius, angle = float(rng.uniform(0.09, 0.14)), float(rng.uniform(0, 2 * np.pi))
         for name, corners_on in _CORNERS_ON.items():
             still, late = np.zeros_like(phase), phase > 0.5
@@ -60,6 +75,20 @@ def paint_returns(
 
     scene = draw_scene(visits, rng)
     return {name: scene.paint(endings[name], size=size) for name in CLASSES}
+
+
+def require_pause(pause: float) -> None:
+    """See that the two parts with the disc are there and apart.
+
+    Raises:
+        ValueError: they are not.
+
+    Example:
+        >>> from interlace.data.render_long_range import require_pause
+        >>> require_pause(0.5)
+    """
+    if not 2 * _SPREAD <= pause <= _LONGEST_PAUSE:
+        raise ValueError(f"pause={pause}: a share of the clip from {2 * _SPREAD} to {_LONGEST_PAUSE}")
 
 
 def _place(corner: int, x: float, y: float) -> tuple[float, float]:
