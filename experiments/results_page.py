@@ -20,7 +20,7 @@ from studies.tables import markdown
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results.md"
-PLACE = re.compile(r"(<!-- (\w+):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- ([\w.]+):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
 
 
 def filled(text: str, results: Path) -> str:

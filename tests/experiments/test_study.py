@@ -163,7 +163,9 @@ def test_a_table_compares_what_has_the_same_seed() -> None:
     assert [rows[0].split("|")[7].strip(), rows[2].split("|")[7].strip()] == ["order-dependent", "50.0"]
 
 
-def test_commands_run_side_by_side_and_a_failure_stops_no_other(tmp_path: Path) -> None:
+def test_commands_run_side_by_side_and_a_failure_stops_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = "import sys, time; time.sleep(0.3); print(sys.argv[1]); sys.exit(int(sys.argv[1]) == 1)"
     commands = [python("-c", code, str(number)) for number in range(4)]
     logs = [tmp_path / f"{number}.log" for number in range(4)]
@@ -174,6 +176,7 @@ def test_commands_run_side_by_side_and_a_failure_stops_no_other(tmp_path: Path) 
     assert failed == [1]
     assert sorted(ended) == [0, 2, 3]
     assert [log.read_text() for log in logs] == ["0\n", "1\n", "2\n", "3\n"]
+    assert capsys.readouterr().err.split() == ["FAILED,", "the", "others", "go", "on:", "see", str(logs[1])]
 
 
 def left_alone(folder: Path) -> list[int]:
