@@ -62,7 +62,9 @@ def run_side_by_side(
                     each.log.close()
                     if each.process.returncode:
                         failed.append(each.number)
-                        print(f"FAILED, the others go on: see {logs[each.number]}", file=sys.stderr, flush=True)
+                        print(
+                            f"FAILED, the others go on: see {logs[each.number]}", file=sys.stderr, flush=True
+                        )
                     else:
                         done(each.number, time.monotonic() - each.began)
         except BaseException:
