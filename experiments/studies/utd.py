@@ -139,12 +139,15 @@ TWO_CONVS = Arm(
 FOUR_STARTS = form("start_1_2_3_4", start=[1.0, 2.0, 3.0, 4.0], offset_range=5.0)
 OVER_CLIPS = spread("over_clips", norm="clips")
 JITTERED = spread("jittered", jitter=0.5)
+AS_TSM = form("start_1_as_tsm", start=[-1.0, -1.0], zero=True, weights="zero")
+"""At the first step TSM to the last bit: a quarter of the channels moved by one frame, nothing weighed."""
 LEVERS = (
     Arm("tsm", "tsm_resnet18", WHOLE, USUAL),
     Arm("tsm_half", "tsm_resnet18", {**WHOLE, "fold_div": 4}, USUAL),
     # Where the offsets begin, how far they may go, and for how many channels.
     form("start_0.5", start=[0.5, 0.5]),
     form("start_1"),
+    AS_TSM,
     form("start_1_half_of_channels", shift_div=2),
     form("start_1_range_4", offset_range=4.0),
     form("start_1_half_exact", exact=True, start=[1.0]),
@@ -262,6 +265,7 @@ STUDIES = [
             form("start_1"),
             form("start_2", start=[2.0, 2.0], offset_range=3.0),
             FOUR_STARTS,
+            AS_TSM,
             spread("static", per="static"),
             spread("fixed_unweighted", per="fixed", weights="none"),
             spread("half_of_channels", shift_div=2),

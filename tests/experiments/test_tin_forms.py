@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from interlace.ops import interlace
-from interlace.temporal import TemporalInterlace
+from interlace.temporal import TemporalInterlace, TemporalShift
+from studies.utd import AS_TSM
 from tin_forms import Form, OverClips, by_frame
 
 SPREAD = {"start": [1.0, 2.0], "offset_range": 3.0}
@@ -20,6 +21,11 @@ def test_the_spread_form_is_the_default_tin() -> None:
     form.load_state_dict({**state, "offset_net.fc2.bias": state["offset_net.fc2.bias"] - form.start})
     frames = torch.randn(12, 32, 5, 5)
     torch.testing.assert_close(form(frames), ours(frames))
+
+
+def test_the_form_that_begins_as_tsm_is_tsm_until_it_learns() -> None:
+    form, frames = Form(32, 6, **AS_TSM.model_args["parts"]), torch.randn(12, 32, 5, 5)
+    assert torch.equal(form(frames), TemporalShift(32, 6)(frames))
 
 
 def test_an_offset_for_every_frame_that_is_the_same_for_all_is_one_for_the_clip() -> None:
