@@ -23,7 +23,7 @@ SMALL = (
 )
 """For a ResNet of four blocks, with the rate of the trials that showed how long a pause is learned at all. Twenty
 epochs: nothing is learned for some, then all of it within two or three; with ten, TIN had done so with one seed of
-three, and TSM with none."""
+three, TSM with none of four."""
 
 
 def _far(pause: float, data: Path, runs: Path) -> Path:
@@ -43,7 +43,7 @@ def _arms() -> tuple[Arm, ...]:
 
 
 def _small() -> tuple[Arm, ...]:
-    """On a ResNet of four blocks: few enough that a shift by one frame in each does not add up to the whole clip."""
+    """On a ResNet of four blocks, which a core trains in five minutes."""
     arms = (*_arms(), *(arm for arm in utd.METHODS if arm.name in ("tcn", "rtcn")), utd.FOUR_STARTS)
     return tuple(Arm(arm.name, arm.model.replace("resnet18", "test_resnet"), arm.model_args) for arm in arms)
 

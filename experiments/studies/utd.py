@@ -140,7 +140,8 @@ FOUR_STARTS = form("start_1_2_3_4", start=[1.0, 2.0, 3.0, 4.0], offset_range=5.0
 OVER_CLIPS = spread("over_clips", norm="clips")
 JITTERED = spread("jittered", jitter=0.5)
 AS_TSM = form("start_1_as_tsm", start=[-1.0, -1.0], zero=True, weights="zero")
-"""At the first step TSM to the last bit: a quarter of the channels moved by one frame, nothing weighed."""
+"""At the first step it does what TSM does, to the last bit: a quarter of the channels moved by one frame, nothing
+weighed. Its weights are other random numbers, since its nets draw some, too."""
 LEVERS = (
     Arm("tsm", "tsm_resnet18", WHOLE, USUAL),
     Arm("tsm_half", "tsm_resnet18", {**WHOLE, "fold_div": 4}, USUAL),

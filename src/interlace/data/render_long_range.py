@@ -22,7 +22,7 @@ _CORNERS_ON = {
     "returns_counterclockwise": 3,
 }
 PAUSE = 0.34
-"""With eight frames two or three show nothing: more than a shift by one frame reaches across."""
+"""Of eight frames two or three show nothing."""
 _LONGEST_PAUSE = 0.66
 """So that the disc is there for more than one of eight segments at either end, and each sampled clip shows both."""
 _SPREAD = 0.03
