@@ -56,6 +56,13 @@ class FrameNet(nn.Module):
         return self.last(F.relu(self.conv(z))).transpose(1, 2)
 
 
+class FrameWeightNet(FrameNet):
+    """The package's weights, from a net as deep as that of the offsets."""
+
+    def forward(self, z: Float[Tensor, "B F T"]) -> Float[Tensor, "B T G"]:
+        return 2 * torch.sigmoid(super().forward(z))
+
+
 class StaticNet(nn.Module):
     """The same number for every clip."""
 
@@ -89,7 +96,7 @@ class Form(nn.Module):
         per: Literal["clip", "frame", "static", "fixed"] = "clip",
         squash: Literal["sigmoid", "add"] = "sigmoid",
         rounding: bool = False,
-        weights: Literal["frame", "none", "zero"] = "frame",
+        weights: Literal["frame", "none", "zero", "two_convs"] = "frame",
         zero: bool = False,
         hidden: int = 8,
         norm: Literal["none", "frame", "clips"] = "none",
@@ -97,6 +104,8 @@ class Form(nn.Module):
         exact: bool = False,
         lr_factor: float = 1.0,
         jitter: float = 0.0,
+        anneal: int = 0,
+        warm_up: int = 0,
     ) -> None:
         super().__init__()
         self.num_segments = num_segments
@@ -112,6 +121,9 @@ class Form(nn.Module):
             rounding,
         )
         self.exact, self.lr_factor, self.pool, self.jitter = exact, lr_factor, pool, jitter
+        self.anneal, self.warm_up = anneal, warm_up
+        if anneal or warm_up:
+            self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # stored: training may go on
         if squash == "sigmoid":
             bias = [math.log((s + offset_range) / (offset_range - s)) for s in start]
         else:
@@ -128,7 +140,10 @@ class Form(nn.Module):
             self.offset_net = FrameNet(self.fold, groups, hidden=hidden, zero=zero)
         else:
             self.offset_net = StaticNet(groups) if per == "static" else None
-        self.weight_net = WeightNet(self.fold, groups) if weights in ("frame", "zero") else None
+        if weights == "two_convs":
+            self.weight_net = FrameWeightNet(self.fold, groups, hidden=hidden, zero=zero)
+        else:
+            self.weight_net = WeightNet(self.fold, groups) if weights != "none" else None
         if weights == "zero":
             nn.init.zeros_(self.weight_net.conv.weight)
         self.recorder = None
@@ -157,8 +172,11 @@ class Form(nn.Module):
 
     def _offset(self, z: Float[Tensor, "B T F"]) -> Tensor:
         raw = self.offset_net(z.mT) if self.offset_net is not None else z.new_zeros(len(z), len(self.start))
+        if self.training and (self.anneal or self.warm_up):
+            self.steps += 1
+        rate = self.lr_factor * (self._part_of(self.warm_up) if self.warm_up else 1)
         # As if the net learned at a rate of its own.
-        raw = raw * self.lr_factor - raw.detach() * (self.lr_factor - 1) + self.start
+        raw = raw * rate - raw.detach() * (rate - 1) + self.start
         if self.squash == "sigmoid":
             offset = 2 * self.range * (torch.sigmoid(raw) - 0.5)
         else:
@@ -166,9 +184,14 @@ class Form(nn.Module):
         if self.training and self.jitter:  # as if each clip were played somewhat faster or slower
             faster = self.jitter * (2 * torch.rand(len(offset), device=offset.device) - 1)
             offset = offset * (1 + faster).reshape(-1, *[1] * (offset.ndim - 1))
-        if self.rounding:  # the gradient is that of the fractional offset
-            offset = offset + (offset.round() - offset).detach()
+        if self.rounding or self.anneal:  # the gradient is that of the fractional offset
+            part = 1 if self.rounding else self._part_of(self.anneal)
+            offset = offset + part * (offset.round() - offset).detach()
         return offset
+
+    def _part_of(self, steps: int) -> Float[Tensor, ""]:
+        """Of what so many steps of training bring about, the part that is done."""
+        return (self.steps / steps).clamp(max=1)
 
 
 def by_frame(x: Tensor, offset: Float[Tensor, "B T G"], weight: Tensor | None, reach: int) -> Tensor:

@@ -136,12 +136,26 @@ TWO_CONVS = Arm(
     {**WHOLE, "num_convs": 2, "parts": {"start": [1.0, 2.0], "offset_range": 3.0}},
     USUAL,
 )
+EARLY, LATE = (
+    Arm(
+        f"spread_in_{name}_stages",
+        "form_resnet18",
+        {**WHOLE, "stages": stages, "parts": {"start": [1.0, 2.0], "offset_range": 3.0}},
+        USUAL,
+    )
+    for name, stages in (("early", (None, 2)), ("late", (2, None)))
+)
 FOUR_STARTS = form("start_1_2_3_4", start=[1.0, 2.0, 3.0, 4.0], offset_range=5.0)
 OVER_CLIPS = spread("over_clips", norm="clips")
 JITTERED = spread("jittered", jitter=0.5)
 AS_TSM = form("start_1_as_tsm", start=[-1.0, -1.0], zero=True, weights="zero")
 """At the first step it does what TSM does, to the last bit: a quarter of the channels moved by one frame, nothing
 weighed. Its weights are other random numbers, since its nets draw some, too."""
+PER_FRAME = form("start_1_per_frame", per="frame", zero=True, weights="two_convs")
+"""An offset and a weight for every target frame, each from two 1-D convolutions; at the first step a shift by one
+frame, whatever the clip. It takes any number of frames. An earlier prototype of such a form was above TSM."""
+ABOUT_ALL_STEPS = 3240
+"""Of 30 epochs on four subjects; on two, half of that."""
 LEVERS = (
     Arm("tsm", "tsm_resnet18", WHOLE, USUAL),
     Arm("tsm_half", "tsm_resnet18", {**WHOLE, "fold_div": 4}, USUAL),
@@ -149,6 +163,7 @@ LEVERS = (
     form("start_0.5", start=[0.5, 0.5]),
     form("start_1"),
     AS_TSM,
+    PER_FRAME,
     form("start_1_half_of_channels", shift_div=2),
     form("start_1_range_4", offset_range=4.0),
     form("start_1_half_exact", exact=True, start=[1.0]),
@@ -171,15 +186,19 @@ LEVERS = (
     spread("zero_last", zero=True),
     spread("added", squash="add", zero=True),
     spread("rounded", rounding=True),
+    spread("annealed", anneal=ABOUT_ALL_STEPS // 3),
     spread("one_sided", mirrored=False, start=[1.0, -1.0, 2.0, -2.0]),
     spread("slow_offsets", lr_factor=0.1),
     spread("fast_offsets", lr_factor=10.0),
+    spread("warmed_up", warm_up=ABOUT_ALL_STEPS // 6),
     spread("normalised", norm="frame"),
     OVER_CLIPS,
     spread("over_clips_fast", norm="clips", lr_factor=10.0),
     spread("max_pooled", pool="max"),
     JITTERED,
     TWO_CONVS,
+    EARLY,
+    LATE,
 )
 
 FAMILIES = (
@@ -267,6 +286,7 @@ STUDIES = [
             form("start_2", start=[2.0, 2.0], offset_range=3.0),
             FOUR_STARTS,
             AS_TSM,
+            PER_FRAME,
             spread("static", per="static"),
             spread("fixed_unweighted", per="fixed", weights="none"),
             spread("half_of_channels", shift_div=2),

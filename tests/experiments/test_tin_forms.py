@@ -7,7 +7,7 @@ import torch
 
 from interlace.ops import interlace
 from interlace.temporal import TemporalInterlace, TemporalShift
-from studies.utd import AS_TSM
+from studies.utd import AS_TSM, PER_FRAME
 from tin_forms import Form, OverClips, by_frame
 
 SPREAD = {"start": [1.0, 2.0], "offset_range": 3.0}
@@ -49,6 +49,9 @@ def test_an_offset_for_every_frame_that_is_the_same_for_all_is_one_for_the_clip(
         {"rounding": True},
         {"lr_factor": 0.1},
         {"jitter": 0.5},
+        {"anneal": 10},
+        {"warm_up": 10},
+        {"per": "frame", "weights": "two_convs"},
     ],
     ids=str,
 )
@@ -71,6 +74,34 @@ def test_a_slow_net_begins_the_same_and_learns_less() -> None:
         form(torch.randn(12, 64, 5, 5)).square().sum().backward()
         grads.append(form.offset_net.fc2.weight.grad)
     torch.testing.assert_close(grads[1], 0.1 * grads[0])
+
+
+def test_the_offset_for_every_frame_begins_as_a_shift_by_one_frame() -> None:
+    form, frames = Form(32, 6, **PER_FRAME.model_args["parts"]), torch.randn(12, 32, 5, 5)
+    shifted = Form(32, 6, per="fixed", weights="none")
+    torch.testing.assert_close(form(frames), shifted(frames))
+
+
+def test_annealed_offsets_end_as_whole_frames() -> None:
+    torch.manual_seed(0)
+    form, z = Form(64, 6, **SPREAD, anneal=4), torch.randn(2, 6, 16)
+    offsets = [form._offset(z).detach() for _ in range(5)]
+    apart = [float((offset - offset.round()).abs().max()) for offset in offsets]
+    assert apart[0] > 0.01
+    assert apart == pytest.approx([apart[0] * part for part in (1, 2 / 3, 1 / 3, 0, 0)], abs=1e-5)
+    again = Form(64, 6, **SPREAD, anneal=4)
+    again.load_state_dict(form.state_dict())
+    assert torch.equal(again.eval()._offset(z), offsets[-1])
+
+
+def test_a_net_that_is_warmed_up_begins_without_learning() -> None:
+    torch.manual_seed(0)
+    form, grads = Form(64, 6, **SPREAD, warm_up=4), []
+    for _ in range(6):
+        form.zero_grad()
+        form._offset(torch.ones(2, 6, 16)).sum().backward()
+        grads.append(float(form.offset_net.fc2.bias.grad[0]))
+    assert grads == pytest.approx([grads[-1] * part for part in (0.25, 0.5, 0.75, 1, 1, 1)])
 
 
 def test_jitter_is_of_the_clip_and_of_training_alone() -> None:
