@@ -44,7 +44,8 @@ def _arms() -> tuple[Arm, ...]:
 
 def _small() -> tuple[Arm, ...]:
     """On a ResNet of four blocks, which a core trains in five minutes."""
-    arms = (*_arms(), *(arm for arm in utd.METHODS if arm.name in ("tcn", "rtcn")), utd.FOUR_STARTS)
+    further = (arm for arm in utd.METHODS if arm.name in ("tcn", "rtcn"))
+    arms = (*_arms(), *further, utd.FOUR_STARTS, utd.ONE_AND_THREE, utd.TWO_AND_FOUR)
     return tuple(Arm(arm.name, arm.model.replace("resnet18", "test_resnet"), arm.model_args) for arm in arms)
 
 

@@ -146,6 +146,8 @@ EARLY, LATE = (
     for name, stages in (("early", (None, 2)), ("late", (2, None)))
 )
 FOUR_STARTS = form("start_1_2_3_4", start=[1.0, 2.0, 3.0, 4.0], offset_range=5.0)
+ONE_AND_THREE = form("start_1_3", start=[1.0, 3.0], offset_range=4.0)
+TWO_AND_FOUR = form("start_2_4", start=[2.0, 4.0], offset_range=5.0)
 OVER_CLIPS = spread("over_clips", norm="clips")
 JITTERED = spread("jittered", jitter=0.5)
 AS_TSM = form("start_1_as_tsm", start=[-1.0, -1.0], zero=True, weights="zero")
@@ -170,7 +172,7 @@ LEVERS = (
     form("start_2", start=[2.0, 2.0], offset_range=3.0),
     form("start_0.5_1.5", start=[0.5, 1.5]),
     form("start_1_2", start=[1.0, 2.0], offset_range=3.0),
-    form("start_1_3", start=[1.0, 3.0], offset_range=4.0),
+    ONE_AND_THREE,
     FOUR_STARTS,
     # Everything else, from the spread start.
     spread("range_4", offset_range=4.0),
