@@ -16,11 +16,12 @@ LONG = 16
 """Frames, twice as many as elsewhere."""
 PAUSES = (0.16, 0.34, 0.5)
 """Of 8 frames one, three or four that show nothing lie between what decides and what is decided."""
-SMALL = (
+SMALL_UNTUNED = (
     *("--pretrained", "false", "--color", "gray", "--image_size", "32", "--augment.crop", "center"),
     *("--trainer.precision", "bf16", "--decode.cache", "ram", "--trainer.num_workers", "0"),
-    *("--optim.head_lr_factor", "1", *utd.recipe(lr=0.02, weight_decay=5e-4, epochs=20, batch=8)),
+    *("--optim.head_lr_factor", "1"),
 )
+SMALL = (*SMALL_UNTUNED, *utd.recipe(lr=0.02, weight_decay=5e-4, epochs=20, batch=8))
 """For a ResNet of four blocks, with the rate of the trials that showed how long a pause is learned at all. Twenty
 epochs: nothing is learned for some, then all of it within two or three; with ten, TIN had done so with one seed of
 three, TSM with none of four."""
@@ -47,6 +48,21 @@ def _small() -> tuple[Arm, ...]:
     further = (arm for arm in utd.METHODS if arm.name in ("tcn", "rtcn"))
     arms = (*_arms(), *further, utd.FOUR_STARTS, utd.ONE_AND_THREE, utd.TWO_AND_FOUR)
     return tuple(Arm(arm.name, arm.model.replace("resnet18", "test_resnet"), arm.model_args) for arm in arms)
+
+
+def _otherwise() -> tuple[Arm, ...]:
+    """TSM and TIN, slower, faster and for longer than in the studies of pauses."""
+    return tuple(
+        Arm(
+            f"{arm.name}_lr{lr}_e{epochs}",
+            arm.model,
+            arm.model_args,
+            utd.recipe(lr=lr, weight_decay=5e-4, epochs=epochs, batch=8),
+        )
+        for lr, epochs in ((0.02, 20), (0.01, 20), (0.05, 20), (0.02, 40))
+        for arm in _small()
+        if arm.name in ("tsm", "tin")
+    )
 
 
 def _pretrained(arm: Arm) -> Arm:
@@ -82,6 +98,16 @@ STUDIES += [
     for pause in PAUSES
 ]
 STUDIES += [
+    Study(
+        "long_range_tuning",
+        "Is it the rate or the length of training that keeps TSM from learning what lies beyond a pause?",
+        Data("long_range_0.34", partial(_far, 0.34)),
+        (VAL,),
+        SMALL_UNTUNED,
+        _otherwise(),
+        (0, 1),
+        "tsm_lr0.02_e20",
+    ),
     Study(
         "utd_16_frames",
         "Does it hold with 16 frames?",
