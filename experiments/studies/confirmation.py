@@ -43,10 +43,10 @@ def _arms() -> tuple[Arm, ...]:
     return tuple(arm for arm in utd.METHODS if arm.name in NAMES)
 
 
-def _small() -> tuple[Arm, ...]:
+def _small(*more: Arm) -> tuple[Arm, ...]:
     """On a ResNet of four blocks, which a core trains in five minutes."""
     further = (arm for arm in utd.METHODS if arm.name in ("tcn", "rtcn"))
-    arms = (*_arms(), *further, utd.FOUR_STARTS, utd.ONE_AND_THREE, utd.TWO_AND_FOUR)
+    arms = (*_arms(), *further, utd.FOUR_STARTS, utd.ONE_AND_THREE, utd.TWO_AND_FOUR, *more)
     return tuple(Arm(arm.name, arm.model.replace("resnet18", "test_resnet"), arm.model_args) for arm in arms)
 
 
@@ -107,6 +107,16 @@ STUDIES += [
         _otherwise(),
         (0, 1),
         "tsm_lr0.02_e20",
+    ),
+    Study(
+        "long_range_16_frames",
+        "And where no frame of four blocks that each see a frame further reaches both sides of the pause?",
+        Data("long_range_0.5", partial(_far, 0.5)),
+        (VAL,),
+        (*SMALL, "--num_segments", str(LONG)),
+        _small(utd.EVERY_SECOND),
+        utd.FIVE,
+        "tsm",
     ),
     Study(
         "utd_16_frames",

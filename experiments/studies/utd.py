@@ -146,6 +146,8 @@ EARLY, LATE = (
     for name, stages in (("early", (None, 2)), ("late", (2, None)))
 )
 FOUR_STARTS = form("start_1_2_3_4", start=[1.0, 2.0, 3.0, 4.0], offset_range=5.0)
+EVERY_SECOND = form("start_2_4_6_8", start=[2.0, 4.0, 6.0, 8.0], offset_range=10.0)
+"""Of 16 frames, the same times as four starts of 8."""
 ONE_AND_THREE = form("start_1_3", start=[1.0, 3.0], offset_range=4.0)
 TWO_AND_FOUR = form("start_2_4", start=[2.0, 4.0], offset_range=5.0)
 OVER_CLIPS = spread("over_clips", norm="clips")
