@@ -105,7 +105,7 @@ STUDIES += [
         (VAL,),
         SMALL_UNTUNED,
         _otherwise(),
-        (0, 1),
+        (0, 1, 2),
         "tsm_lr0.02_e20",
     ),
     Study(
