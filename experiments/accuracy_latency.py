@@ -32,6 +32,7 @@ from studies.every import STUDIES
 from studies.lines import read_lines
 from studies.plan import Study
 from studies.tables import lines_of
+from utd_stream_plots import COLORS
 
 STUDY = "utd_families"
 NAME = "utd_families_latency"
@@ -39,7 +40,6 @@ SIZE, FRAMES, CLASSES = 64, 8, 27
 LINES = Path(__file__).resolve().parent / "results"
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "utd_accuracy_latency.png"
 INK, PALE = "#1f2933", "#d9dee4"
-COLORS = {"tsn": "#5b6470", "tsm": "#d97706", "tin": "#2563a8"}
 OTHER = "#7c9a6d"
 DOT = 7.0
 """Points across."""
@@ -66,7 +66,7 @@ def measure(study: Study, rounds: int) -> list[dict[str, Any]]:
         progress=lambda done, total: print(f"\rround {done} of {total} ", end="", flush=True),
     )
     print()
-    return [{"command": "", "family": name, **numbers} for name, numbers in rows.items()]
+    return [{"family": name, **numbers} for name, numbers in rows.items()]
 
 
 def accuracies(study: Study, lines: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:

@@ -90,5 +90,5 @@ def record(name: str, about: Mapping[str, Any], results: list[dict[str, Any]]) -
     file.write_text(json.dumps(history, indent=1, default=str) + "\n")
     for result in results:
         shown = {key: round(value, 1) if isinstance(value, float) else value for key, value in result.items()}
-        shown.pop("command")
+        shown.pop("command", None)  # a timing has none but that of the whole run
         print(shown)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from interlace.ops import interlace
 from interlace.temporal import TemporalInterlace, TemporalShift
-from studies.utd import AS_TSM, PER_FRAME
+from studies.utd import AS_TSM, FOUR_STARTS, PER_FRAME
 from tin_forms import Form, OverClips, by_frame
 
 SPREAD = {"start": [1.0, 2.0], "offset_range": 3.0}
 
 
-def test_the_spread_form_is_the_default_tin() -> None:
+@pytest.mark.parametrize(
+    ("num_groups", "parts"), [(2, SPREAD), (4, FOUR_STARTS.model_args["parts"])], ids=["two", "four"]
+)
+def test_the_spread_forms_are_those_of_the_package(num_groups: int, parts: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    ours, form = TemporalInterlace(32, 6), Form(32, 6, **SPREAD)
+    ours, form = TemporalInterlace(32, 6, num_groups=num_groups), Form(32, 6, **parts)
     state = ours.state_dict()
     # A form keeps where its groups begin apart from the bias.
     form.load_state_dict({**state, "offset_net.fc2.bias": state["offset_net.fc2.bias"] - form.start})
