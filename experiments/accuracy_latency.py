@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +26,7 @@ from common import RESULTS, record
 from interlace.benchmark import compare, describe_machine
 from interlace.benchmark.model import forward
 from interlace.files import whole_file
-from interlace.plots.labels import leader, place_labels
+from interlace.plots.labels import write_labels
 from studies.every import STUDIES
 from studies.lines import read_lines
 from studies.plan import Study
@@ -110,26 +109,10 @@ def draw(accuracy: Mapping[str, float], ratio: Mapping[str, float], file: Path) 
     )
     axes.grid(color=PALE, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    _write_labels(axes, names, at, colors)
+    write_labels(axes, names, at, across=[DOT] * len(names), colors=colors, font_size=8.0, ink=INK)
     with whole_file(file) as beside:
         figure.savefig(beside, format="png")
     plt.close(figure)
-
-
-def _write_labels(axes: Any, names: list[str], at: list[tuple[float, float]], colors: list[str]) -> None:
-    """Beside its dot, where it covers no other; a line where that is far."""
-    pixels = axes.figure.dpi / 72
-    frame = axes.get_window_extent()
-    circles = [(*map(float, axes.transData.transform(place)), DOT / 2 * pixels) for place in at]
-    texts = [axes.text(0, 0, name, fontsize=8, color=INK, va="bottom", transform=None) for name in names]
-    extents = [text.get_window_extent() for text in texts]
-    inside = (frame.x0, frame.y0, frame.x1, frame.y1)
-    boxes = place_labels(circles, [(extent.width, extent.height) for extent in extents], inside)
-    for text, circle, box, color in zip(texts, circles, boxes, colors, strict=True):
-        text.set_position(box[:2])
-        start, end = leader(circle, box)
-        if math.dist(start, end) > 6 * pixels:
-            axes.plot(*zip(start, end, strict=True), color=color, linewidth=0.8, transform=None)
 
 
 def newest_ratios() -> dict[str, float]:

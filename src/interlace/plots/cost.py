@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interlace.plots.labels import leader, place_labels
+from interlace.plots.labels import write_labels
 from interlace.plots.reports import COLORS, INK, PALE, _as_written, _figure, _save
 from interlace.printable import printable
 
@@ -84,7 +84,15 @@ def accuracy_against_cost(panels: Sequence[Panel], path: Path) -> Path:
         axes = figure.add_axes((0.065, bottom, 0.76, (PANEL_INCHES - 1.1) / height))
         _draw_discs(axes, panel, colors)
         _draw_legends(axes, {disc.family: colors[disc.family] for disc in panel.discs}, panel.discs)
-        _write_labels(axes, panel, colors)
+        write_labels(
+            axes,
+            [disc.label for disc in panel.discs],
+            [(disc.gmac, disc.accuracy) for disc in panel.discs],
+            across=[math.sqrt(AREA * disc.parameters_m) for disc in panel.discs],
+            colors=[colors[disc.family] for disc in panel.discs],
+            font_size=FONT,
+            ink=INK,
+        )
     return _save(figure, path)
 
 
@@ -159,36 +167,3 @@ def _draw_legends(axes: Axes, colors: dict[str, str], discs: Sequence[Disc]) -> 
         )
     title = ground + widest + 12 * point
     axes.text(left, title, "area: parameters", fontsize=8, transform=None, color=INK)
-
-
-def _write_labels(axes: Axes, panel: Panel, colors: dict[str, str]) -> None:
-    """Each label at the place nearest to its disc where it covers no disc and no other label."""
-    pixels_per_point = axes.figure.dpi / 72
-    frame = axes.get_window_extent()
-    inside = (frame.x0, frame.y0, frame.x1, frame.y1)
-    circles = []
-    for disc in panel.discs:
-        x, y = axes.transData.transform((disc.gmac, disc.accuracy))
-        circles.append((float(x), float(y), math.sqrt(AREA * disc.parameters_m) / 2 * pixels_per_point))
-    texts = [
-        axes.text(
-            0,
-            0,
-            printable(disc.label),
-            fontsize=FONT,
-            color=INK,
-            zorder=6,
-            va="bottom",
-            transform=None,
-            parse_math=False,
-        )
-        for disc in panel.discs
-    ]
-    extents = [text.get_window_extent() for text in texts]
-    boxes = place_labels(circles, [(extent.width, extent.height) for extent in extents], inside)
-    for disc, text, circle, box in zip(panel.discs, texts, circles, boxes, strict=True):
-        text.set_position(box[:2])
-        start, end = leader(circle, box)
-        if math.dist(start, end) > 6 * pixels_per_point:
-            color = colors[disc.family]
-            axes.plot(*zip(start, end, strict=True), color=color, linewidth=0.8, transform=None)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from interlace.printable import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top."""
@@ -21,6 +27,60 @@ MARGIN = (12.0, 3.0)
 
 APART = 12.0
 """And, if they can, this far from the discs of others."""
+LEADER_POINTS = 6
+"""A label no farther from its disc than this needs no line to it."""
+
+
+def write_labels(
+    axes: Axes,
+    labels: Sequence[str],
+    at: Sequence[Point],
+    *,
+    across: Sequence[float],
+    colors: Sequence[str],
+    font_size: float,
+    ink: str,
+) -> None:
+    """Write each label beside its disc, where it covers no disc and no other label; with a line where that is far.
+
+    Args:
+        axes: with its limits set and its discs drawn.
+        labels: one for each disc.
+        at: where the discs are, in the units of the axes.
+        across: their diameters, in points.
+        colors: of the lines.
+        font_size: in points.
+        ink: the color of the labels.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from interlace.plots.labels import write_labels
+        >>> axes = Figure().add_subplot()
+        >>> write_labels(axes, ["TIN"], [(0.5, 0.5)], across=[7.0], colors=["red"], font_size=8.0, ink="black")
+        >>> axes.texts[0].get_text()
+        'TIN'
+    """
+    pixels_per_point = axes.figure.dpi / 72
+    frame = axes.get_window_extent()
+    circles = [
+        (float(x), float(y), diameter / 2 * pixels_per_point)
+        for (x, y), diameter in zip(axes.transData.transform(at), across, strict=True)
+    ]
+    texts = [
+        axes.text(
+            0, 0, printable(label), fontsize=font_size, color=ink, zorder=6, va="bottom",
+            transform=None, parse_math=False,
+        )
+        for label in labels
+    ]  # fmt: skip
+    extents = [text.get_window_extent() for text in texts]
+    sizes = [(extent.width, extent.height) for extent in extents]
+    boxes = place_labels(circles, sizes, (frame.x0, frame.y0, frame.x1, frame.y1))
+    for text, circle, box, color in zip(texts, circles, boxes, colors, strict=True):
+        text.set_position(box[:2])
+        start, end = leader(circle, box)
+        if math.dist(start, end) > LEADER_POINTS * pixels_per_point:
+            axes.plot(*zip(start, end, strict=True), color=color, linewidth=0.8, transform=None)
 
 
 def place_labels(circles: Sequence[Circle], sizes: Sequence[Point], inside: Box) -> list[Box]:
