@@ -104,10 +104,14 @@ def tuning(methods: tuple[Arm, ...]) -> tuple[Arm, ...]:
 
 
 TUNED = {
+    "tsn": GRID[2],
     "tsm": GRID[2],
+    "tcn": GRID[0],
+    "rtcn": GRID[1],
     "tin": GRID[1],
+    "tin_released": GRID[2],
 }
-"""The point of the grid with which each method was best in utd_tuning."""
+"""The point of the grid with which each method was best in utd_tuning; the earlier one of two that are equal."""
 
 
 def tuned(methods: tuple[Arm, ...]) -> tuple[Arm, ...]:
