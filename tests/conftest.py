@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -31,6 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return is_beside + (is_beside and _beside().has_several(item.callspec.params["name"]))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector, which takes a second for all of it, need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Libraries tell at the end what is left of theirs, and nothing is."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

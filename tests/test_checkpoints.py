@@ -59,7 +59,7 @@ def test_round_trip_is_exact(tmp_path, name, last):
     assert [p.name for p in path.parent.iterdir()] == ["model.safetensors"]
 
 
-def make_ensemble(name: str = "tin_en_resnet10t", **arguments: object) -> tuple[VideoModel, ModelCard]:
+def make_ensemble(name: str = "tin_en_test_resnet", **arguments: object) -> tuple[VideoModel, ModelCard]:
     model = create_model(name, num_classes=3, num_segments=3, **arguments)
     for network in model.networks:
         torch.nn.init.normal_(network.head.weight)
@@ -108,7 +108,7 @@ def test_an_ensemble_changes_all_parts_in_proportion(tmp_path):
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_an_ensemble_averages_the_probabilities_that_the_card_names(tmp_path, multi_label):
     model, card = make_ensemble(multi_label=multi_label)
-    with pytest.raises(ValueError, match=f"multi_label={not multi_label}, but tin_en_resnet10t was built"):
+    with pytest.raises(ValueError, match=f"multi_label={not multi_label}, but tin_en_test_resnet was built"):
         save_checkpoint(tmp_path / "e.safetensors", model, replace(card, multi_label=not multi_label))
     assert not list(tmp_path.iterdir())
 

@@ -29,21 +29,21 @@ def test_the_clip_has_sound_and_picture_of_the_same_length(clip: Path) -> None:
 
 
 def test_the_parts_give_what_the_whole_gives(clip: Path) -> None:
-    visual = create_visual_extractor("resnet10t", image_size=32, frames_per_second=3)
+    visual = create_visual_extractor("test_resnet", image_size=32, frames_per_second=3)
     sound = audiovisual.sound_parts(clip, 2, "cpu")
-    picture = audiovisual.picture_parts(clip, {"resnet10t": visual}, "cpu")
+    picture = audiovisual.picture_parts(clip, {"test_resnet": visual}, "cpu")
     assert list(sound) == ["decode sound", "log_mel", "vggish"]
-    assert list(picture) == ["decode 3 frames a second", "resnet10t"]
+    assert list(picture) == ["decode 3 frames a second", "test_resnet"]
     whole = Extractor(create_audio_extractor("log_mel"), visual).features_of(clip)
     assert whole.heard.all()
     assert picture["decode 3 frames a second"]().shape == (2, 3, 3, 32, 32)
     torch.testing.assert_close(sound["log_mel"](), whole.audio)
-    torch.testing.assert_close(picture["resnet10t"](), whole.visual)
+    torch.testing.assert_close(picture["test_resnet"](), whole.visual)
     assert sound["vggish"]().shape == (2, 128)
 
 
 def test_the_whole_labels_every_second(clip: Path) -> None:
-    visual = create_visual_extractor("resnet10t", image_size=32, frames_per_second=3)
+    visual = create_visual_extractor("test_resnet", image_size=32, frames_per_second=3)
     extractor = Extractor(create_audio_extractor("log_mel"), visual)
     prediction = audiovisual.whole_part(clip, extractor, "cpu")["whole"]()
     assert len(prediction.labels) == 2

@@ -23,7 +23,7 @@ def test_the_start_is_apart_from_the_work() -> None:
 
 def test_the_local_way_makes_all_features(tmp_path: Path, make_video: Callable[..., Path]) -> None:
     videos = [make_video(tmp_path / f"{number}.mp4", num_frames=3, size=(32, 48)) for number in range(2)]
-    network = network_by_name("resnet10t", weights="none", image_size=32, num_segments=2)
+    network = network_by_name("test_resnet", weights="none", image_size=32, num_segments=2)
     ways = corpus.ways(videos, network, None)
     assert list(ways) == ["local", "ray, 1 actors", "ray, 2 actors"]
     row = ways["local"](tmp_path)

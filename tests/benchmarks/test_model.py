@@ -92,7 +92,7 @@ def test_report() -> None:
 
 
 def test_training_step_of_a_checkpoint_against_another_network(tmp_path: Path) -> None:
-    model = interlace.create_model("tsm_resnet10t", num_classes=3, num_segments=4)
+    model = interlace.create_model("tsm_test_resnet", num_classes=3, num_segments=4)
     card = ModelCard(
         model=model.builder,
         model_args=model.builder_args,
@@ -102,10 +102,10 @@ def test_training_step_of_a_checkpoint_against_another_network(tmp_path: Path) -
     )
     path = save_checkpoint(tmp_path / "own.safetensors", model, card)
     report = benchmark_model(
-        path, against="tin_resnet10t", train=True, dtype="bfloat16", device="cpu", rounds=1
+        path, against="tin_test_resnet", train=True, dtype="bfloat16", device="cpu", rounds=1
     )
-    assert list(report.networks) == [str(path), "tin_resnet10t"]
-    assert report.networks["tin_resnet10t"]["ratio"] == 1.0
+    assert list(report.networks) == [str(path), "tin_test_resnet"]
+    assert report.networks["tin_test_resnet"]["ratio"] == 1.0
     assert report.settings == {
         "clips": 1,
         "frames": 4,
@@ -135,7 +135,7 @@ def test_networks_of_other_frames_and_channels(name: str, frames: int, plain: st
 
 @pytest.mark.parametrize(("modality", "channels"), [("flow", 10), ("rgb_diff", 18)])
 def test_the_plain_network_sees_the_same_channels(tmp_path: Path, modality: Modality, channels: int) -> None:
-    model = interlace.create_model("tsm_resnet10t", num_classes=3, num_segments=4, modality=modality)
+    model = interlace.create_model("tsm_test_resnet", num_classes=3, num_segments=4, modality=modality)
     card = ModelCard(
         model=model.builder,
         model_args=model.builder_args,
@@ -159,8 +159,8 @@ def create_on_meta(name: str, num_segments: int) -> nn.Module:
 
 
 def test_a_plain_network_is_compared_with_nothing() -> None:
-    report = benchmark_model("tsn_resnet10t", image_size=32, num_segments=2, device="cpu", rounds=1)
-    assert list(report.networks) == ["tsn_resnet10t"]
+    report = benchmark_model("tsn_test_resnet", image_size=32, num_segments=2, device="cpu", rounds=1)
+    assert list(report.networks) == ["tsn_test_resnet"]
 
 
 @pytest.mark.parametrize(
@@ -175,4 +175,4 @@ def test_a_plain_network_is_compared_with_nothing() -> None:
 )
 def test_what_cannot_be_measured(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        benchmark_model("tin_resnet10t", device="cpu", **wrong)  # type: ignore[arg-type]
+        benchmark_model("tin_test_resnet", device="cpu", **wrong)  # type: ignore[arg-type]

@@ -90,7 +90,7 @@ def test_cases() -> None:
 @pytest.mark.parametrize("step", ["inference", "training step"])
 def test_networks_of_a_case(mode: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "SIZE", 32)
-    case = network.Case("resnet10t", 4, 2, mode, "bfloat16", step)
+    case = network.Case("test_resnet", 4, 2, mode, "bfloat16", step)
     calls = network.alternatives(case, "cpu")
     assert list(calls) == ["tsn", "tsm", "tin", "published tsm", "published tin"]
     outputs = {name: call() for name, call in calls.items()}
@@ -113,10 +113,10 @@ def test_saved_bytes_are_those_of_the_inputs() -> None:
 
 
 def test_memory_of_a_step() -> None:
-    found = memory.measure("tsn", "training step", "resnet10t", 4, 2, 32, "cpu")
+    found = memory.measure("tsn", "training step", "test_resnet", 4, 2, 32, "cpu")
     assert set(found) == {"resident_mib", "held_mib", "peak_mib", "saved_mib"}
     assert found["peak_mib"] > found["held_mib"] + found["saved_mib"]
-    inference = memory.measure("published tin", "inference", "resnet10t", 4, 2, 32, "cpu")
+    inference = memory.measure("published tin", "inference", "test_resnet", 4, 2, 32, "cpu")
     assert set(inference) == {"resident_mib", "held_mib", "peak_mib"}
     assert inference["peak_mib"] < found["peak_mib"]
 

@@ -51,7 +51,7 @@ def test_a_stream_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cost_is_a_ratio_to_tsn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "SIZE", 32)
     options = argparse.Namespace(device="cpu", rounds=1, calls=1)
-    rows = streaming.measure_cost("resnet10t", "eager float32", options)
+    rows = streaming.measure_cost("test_resnet", "eager float32", options)
     assert list(rows) == ["tsn", "tsm_causal", "tin_causal"]
     assert rows["tsn"]["ratio"] == 1
     assert (

@@ -58,7 +58,7 @@ def test_a_single_list_is_evaluated_on_what_it_holds_out(tmp_path, capsys):
     from interlace.audiovisual.features.extractor import Features, create_extractor, save_extractor
     from interlace.audiovisual.features.feature_file import write_features
 
-    spec = {"audio": {"name": "log_mel"}, "visual": {"name": "resnet10t", "image_size": 32}}
+    spec = {"audio": {"name": "log_mel"}, "visual": {"name": "test_resnet", "image_size": 32}}
     extractor, features = create_extractor(spec), tmp_path / "features"
     save_extractor(features / "extractor.safetensors", extractor)
     rows = Features(torch.rand(4, 256), torch.rand(4, 1, 512), torch.ones(4).bool(), (), 4.0)

@@ -15,36 +15,36 @@ SMALL = ["--image-size", "32", "--num-segments", "4", "--rounds", "1", "--device
 
 def test_table_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "numbers.json"
-    assert run(["tin_resnet10t", *SMALL, "--batch", "2", "--no-optimize", "--json", str(file)]) == 0
+    assert run(["tin_test_resnet", *SMALL, "--batch", "2", "--no-optimize", "--json", str(file)]) == 0
     text = capsys.readouterr().out
     for word in (
         "machine:",
         "clips/s",
         "GMAC/clip",
         "peak MiB",
-        "tsn_resnet10t",
-        "where the time of tin_resnet10t goes",
+        "tsn_test_resnet",
+        "where the time of tin_test_resnet goes",
         "written:",
     ):
         assert word in text
     numbers = json.loads(file.read_text())
     assert numbers["settings"]["clips"] == 2
-    assert numbers["networks"]["tsn_resnet10t"]["ratio"] == 1.0
+    assert numbers["networks"]["tsn_test_resnet"]["ratio"] == 1.0
     assert {"commit", "versions", "machine", "shares"} <= set(numbers)
 
 
 def test_training_against_another(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["tin_resnet10t", *SMALL, "--train", "--against", "tsm_resnet10t"]) == 0
+    assert run(["tin_test_resnet", *SMALL, "--train", "--against", "tsm_test_resnet"]) == 0
     text = capsys.readouterr().out
     assert "step training" in text
-    assert "tsm_resnet10t" in text
-    assert "tsn_resnet10t" not in text
+    assert "tsm_test_resnet" in text
+    assert "tsn_test_resnet" not in text
 
 
 def test_threads_are_set() -> None:
     before = torch.get_num_threads()
     try:
-        run(["tsn_resnet10t", *SMALL, "--threads", "1"])
+        run(["tsn_test_resnet", *SMALL, "--threads", "1"])
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
@@ -55,10 +55,10 @@ def test_threads_are_set() -> None:
     [
         (["tin_resnet5"], "there is no network 'tin_resnet5'"),
         (["nothing.safetensors"], "nothing.safetensors: there is no such file"),
-        (["tin_resnet10t", "--threads", "0"], "--threads 0 must be at least 1"),
-        (["tin_resnet10t", "--batch", "0"], "--batch 0 must be at least 1"),
-        (["tin_resnet10t", "--optimize", "--train"], "an optimised network is for inference"),
-        (["tin_resnet10t", "--device", "tpu"], "device 'tpu' cannot be used"),
+        (["tin_test_resnet", "--threads", "0"], "--threads 0 must be at least 1"),
+        (["tin_test_resnet", "--batch", "0"], "--batch 0 must be at least 1"),
+        (["tin_test_resnet", "--optimize", "--train"], "an optimised network is for inference"),
+        (["tin_test_resnet", "--device", "tpu"], "device 'tpu' cannot be used"),
     ],
 )
 def test_errors_say_what_to_change(arguments: list[str], message: str) -> None:
@@ -68,5 +68,5 @@ def test_errors_say_what_to_change(arguments: list[str], message: str) -> None:
 
 def test_an_unknown_option_gives_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        run(["tin_resnet10t", "--round", "3"])
+        run(["tin_test_resnet", "--round", "3"])
     assert "did you mean 'rounds'" in capsys.readouterr().err

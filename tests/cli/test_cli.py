@@ -48,7 +48,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Pa
 def _train(data: Path, output: Path, *more: str) -> Path:
     options = [
         "--model",
-        "tin_resnet10t",
+        "tin_test_resnet",
         "--pretrained",
         "false",
         "--num_segments",

@@ -15,7 +15,7 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     paths = []
     for num_segments in (2, 3):
         with torch.random.fork_rng():
-            model = create_model("tsm_resnet10t", num_classes=2, num_segments=num_segments)
+            model = create_model("tsm_test_resnet", num_classes=2, num_segments=num_segments)
         card = ModelCard(
             model=model.builder,
             model_args=model.builder_args,
@@ -40,8 +40,8 @@ def test_one_file_out_of_several(tmp_path, members, weights, capsys):
     assert (card.model, card.num_segments, card.model_args["weights"]) == ("ensemble", 5, [1.0, 1.5])
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        f"1 x {members[0]} (tsm_resnet10t, 2 frames, rgb)",
-        f"1.5 x {members[1]} (tsm_resnet10t, 3 frames, rgb)",
+        f"1 x {members[0]} (tsm_test_resnet, 2 frames, rgb)",
+        f"1.5 x {members[1]} (tsm_test_resnet, 3 frames, rgb)",
         f"written: {output}",
     ]
 

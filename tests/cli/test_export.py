@@ -37,7 +37,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Pa
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
     """A network that was trained on these."""
-    model = create_model("tsn_resnet10t", num_classes=2, num_segments=3)
+    model = create_model("tsn_test_resnet", num_classes=2, num_segments=3)
     split = {"train": None, "val": None, "format": "auto", "labels": None, "val_fraction": 0.2}
     card = ModelCard(
         model=model.builder,
@@ -64,7 +64,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         times = {"median_ms": 2.0, "min_ms": 1.0, "max_ms": 3.0, "spread": 0.1, "ratio": 1.0}
         return ExportReport(
             checkpoint=str(checkpoint),
-            model="tsn_resnet10t",
+            model="tsn_test_resnet",
             output=output,
             format="onnx",
             takes="clip",

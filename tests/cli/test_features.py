@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from interlace.cli.features import run
 from interlace.cli.predict import run as run_predict
 
-NETWORK = ["--model", "resnet10t", "--weights", "none", "--image_size", "32", "--num_segments", "3"]
+NETWORK = ["--model", "test_resnet", "--weights", "none", "--image_size", "32", "--num_segments", "3"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_features_of_a_folder(clips: Path, tmp_path: Path, capsys: pytest.Captur
         f"{output}: features of 3 videos computed, 0 were there already, 1 failed",
     ]
     assert printed.err == "error: no features of 1 videos\n"
-    assert load_file(output)["features"].shape == (2, 512)
+    assert load_file(output)["features"].shape == (2, 96)
     with safe_open(output, framework="numpy") as file:
         metadata = file.metadata()
     assert json.loads(metadata["paths"]) == [str(clips / "a.mp4"), str(clips / "b.mp4")]
@@ -54,13 +54,13 @@ def test_frames_of_one_video(clips: Path, tmp_path: Path, capsys: pytest.Capture
     assert (
         capsys.readouterr().out == f"{output}: frames of 1 videos computed, 0 were there already, 0 failed\n"
     )
-    assert load_file(output)["frames"].shape == (1, 6, 512)
+    assert load_file(output)["frames"].shape == (1, 6, 96)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--what", "logits"], "resnet10t is a network without labels: its logits are random"),
+        (["--what", "logits"], "test_resnet is a network without labels: its logits are random"),
         (["--output", "f.csv"], r"f.csv: unknown format '.csv'"),
         (["--column", "path"], "--column path: tables of paths are for --engine ray"),
         (["--model", "runs/best.safetensors"], "--weights: runs/best.safetensors brings its own"),

@@ -39,7 +39,7 @@ def test_flow_train_evaluate_predict_check(
         "--pretrained=false",
     ]
     where = ["--flow", str(flow), "--output", str(run), "--trainer.accelerator=cpu"]
-    assert main(["train", str(clips), "--model", "two_stream_tsn_resnet10t", *where, *options]) == 0
+    assert main(["train", str(clips), "--model", "two_stream_tsn_test_resnet", *where, *options]) == 0
     assert "13 channels, flow: " in capsys.readouterr().out
     model = ["--model", str(run / "best.safetensors"), "--device", "cpu"]
     assert main(["evaluate", str(clips), *model, "--flow", str(flow), "--num_workers", "0"]) == 0

@@ -82,7 +82,16 @@ def test_from_training_to_pictures(
         told = capsys.readouterr()
         shown += told.out + told.err
 
-    tiny = ["--model", "tin_resnet10t", "--pretrained", "false", "--image_size", "32", "--num_segments", "2"]
+    tiny = [
+        "--model",
+        "tin_test_resnet",
+        "--pretrained",
+        "false",
+        "--image_size",
+        "32",
+        "--num_segments",
+        "2",
+    ]
     once = ["--epochs", "1", "--batch_size", "4", "--val_fraction", "0.34", "--trainer.num_workers", "0"]
     run("train", clips, *tiny, *once, "--output", "run")
     model = Path("run/last.safetensors")

@@ -23,12 +23,12 @@ LABELS = ("clap", "nothing", "wave")
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sees windows of 1 s. Its bias makes it sure that everything is a wave."""
-    return _save(tmp_path_factory.mktemp("model") / "model.safetensors", "tsm_resnet10t")
+    return _save(tmp_path_factory.mktemp("model") / "model.safetensors", "tsm_test_resnet")
 
 
 @pytest.fixture(scope="module")
 def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _save(tmp_path_factory.mktemp("model") / "causal.safetensors", "tsm_causal_resnet10t")
+    return _save(tmp_path_factory.mktemp("model") / "causal.safetensors", "tsm_causal_test_resnet")
 
 
 def _save(path: Path, name: str) -> Path:
@@ -57,7 +57,7 @@ def test_lines_json_and_an_annotated_video(
     assert run([str(clip), *options, "--top-k", "2"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0] == (
-        f"{clip}: 64 x 48, 12 frames a second; tsm_resnet10t on cpu sees the last 1 s, every 0.25 s; Ctrl-C ends"
+        f"{clip}: 64 x 48, 12 frames a second; tsm_test_resnet on cpu sees the last 1 s, every 0.25 s; Ctrl-C ends"
     )
     assert told[1].startswith("begin: wave since 0.8 s")
     assert told[2].startswith("end:   wave from 0.8 to 2.8 s")
@@ -105,7 +105,7 @@ def test_json_on_stdout_leaves_nothing_else_there(
     assert found[0]["sees"] == "4 frames a second, one by one"
     assert found[0]["smoothing"] == "mean of the last 2"
     told = captured.err.splitlines()
-    assert "tsm_causal_resnet10t on cpu sees 4 frames a second, one by one" in told[0]
+    assert "tsm_causal_test_resnet on cpu sees 4 frames a second, one by one" in told[0]
     assert "0 events: the highest score was 9" in told[1]
     assert told[1].endswith("s; events begin at --begin_score 0.5 and last --min_seconds 0.5 or longer")
 

@@ -18,7 +18,7 @@ LABELS = ("wave", "clap", "jump", "sit", "run")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """TSN with random weights, whose classifier tells videos apart."""
     torch.manual_seed(3)
-    model = interlace.create_model("tsn_resnet10t", num_classes=len(LABELS), num_segments=3)
+    model = interlace.create_model("tsn_test_resnet", num_classes=len(LABELS), num_segments=3)
     torch.nn.init.normal_(model.head.weight, 0.0, 0.5)
     card = ModelCard(
         model=model.builder,

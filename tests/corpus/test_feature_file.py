@@ -49,7 +49,7 @@ def test_both_kinds_of_file_hold_the_features_of_each_video(
     extractor = WORK.extractor(network)
     good = [path for path in paths if str(path) not in errors]
     wanted = np.stack([extractor(path).values for path in good])
-    assert wanted.shape == (6, 512)
+    assert wanted.shape == (6, 96)
     np.testing.assert_array_equal(load_file(matrix)["features"], wanted)
     with safe_open(matrix, framework="numpy") as file:
         metadata = file.metadata()

@@ -25,12 +25,12 @@ def test_a_checkpoint_travels_as_it_is(checkpoint: Path) -> None:
 
 def test_random_weights_are_the_same_each_time() -> None:
     first, again = (
-        network_by_name("resnet10t", weights="none", image_size=48, num_segments=3) for _ in range(2)
+        network_by_name("test_resnet", weights="none", image_size=48, num_segments=3) for _ in range(2)
     )
     assert first.fingerprint == again.fingerprint
     assert first.open(device="cpu").card.preprocessing["image_size"] == 48
     assert first.open(device="cpu").card.num_segments == 3
-    other = network_by_name("tsm_resnet10t", weights="none", image_size=48, num_segments=3)
+    other = network_by_name("tsm_test_resnet", weights="none", image_size=48, num_segments=3)
     assert other.fingerprint != first.fingerprint
 
 
@@ -40,8 +40,8 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no such file"):
         read_network(tmp_path / "absent.safetensors")
     with pytest.raises(ValueError, match=r"no\.pth: .*--weights FILE"):
-        network_by_name("resnet10t", weights="no.pth")
+        network_by_name("test_resnet", weights="no.pth")
     with pytest.raises(ValueError, match="image_size=0"):
-        network_by_name("resnet10t", weights="none", image_size=0)
+        network_by_name("test_resnet", weights="none", image_size=0)
     assert is_file_name("model.onnx")
     assert not is_file_name("tsm_resnet50")

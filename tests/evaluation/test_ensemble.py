@@ -55,10 +55,10 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Of other frames, another kind of sampling and another normalisation."""
     folder = tmp_path_factory.mktemp("members")
     return [
-        checkpoint(folder / "a.safetensors", "tin_resnet10t", 4, seed=1, window_seconds=2.0),
+        checkpoint(folder / "a.safetensors", "tin_test_resnet", 4, seed=1, window_seconds=2.0),
         checkpoint(
             folder / "b.safetensors",
-            "tsm_resnet10t",
+            "tsm_test_resnet",
             3,
             seed=2,
             sampling=DenseSampling(3, frame_stride=2).to_dict(),
@@ -107,7 +107,7 @@ def test_it_predicts_and_goes_into_another_ensemble(
 
 
 def test_networks_that_choose_the_same_frames_share_them(tmp_path: Path) -> None:
-    paths = [checkpoint(tmp_path / f"{i}.safetensors", "tsm_resnet10t", 3, seed=i) for i in (1, 2)]
+    paths = [checkpoint(tmp_path / f"{i}.safetensors", "tsm_test_resnet", 3, seed=i) for i in (1, 2)]
     model, card = join_checkpoints(paths)
     assert (model.segments, card.sampling) == ((3,), {"name": "segment", "num_segments": 3})
     path = save_checkpoint(tmp_path / "e.safetensors", model, card)
@@ -146,7 +146,7 @@ def test_what_the_card_says(tmp_path: Path, members: list[Path], clips: Annotati
             **({} if i else {"epoch": 3}),
         }
         for i, (path, weight, name) in enumerate(
-            zip(paths, [1.0, 3.0], ["tin_resnet10t", "tsm_resnet10t"], strict=True)
+            zip(paths, [1.0, 3.0], ["tin_test_resnet", "tsm_test_resnet"], strict=True)
         )
     ]
 
@@ -187,7 +187,7 @@ def test_clips_that_any_member_was_trained_on_are_known(
 def test_checkpoints_that_do_not_fit(
     tmp_path: Path, members: list[Path], changes: dict[str, Any], message: str
 ) -> None:
-    other = checkpoint(tmp_path / "c.safetensors", "tsn_resnet10t", 3, **changes)
+    other = checkpoint(tmp_path / "c.safetensors", "tsn_test_resnet", 3, **changes)
     with pytest.raises(ValueError, match=message):
         join_checkpoints([members[0], other])
 
@@ -204,7 +204,7 @@ def test_colors_and_flow(tmp_path: Path, make_video: Callable[..., Path]) -> Non
     pytest.importorskip("cv2")
     paths = []
     for modality, length in (("rgb", 1), ("flow", 6)):
-        model = create_model("tsn_resnet10t", num_classes=3, num_segments=2, modality=modality)
+        model = create_model("tsn_test_resnet", num_classes=3, num_segments=2, modality=modality)
         torch.nn.init.normal_(model.head.weight)
         card = ModelCard(
             model=model.builder,

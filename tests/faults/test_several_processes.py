@@ -39,7 +39,7 @@ def clips(tmp_path_factory, make_video) -> Path:
 def training(clips: Path, output: Path, *, nodes: int = 1, devices: int = 2, epochs: int = 2) -> list[str]:
     """The command that a process runs; it says its process number first."""
     settings = {
-        "output": output, "model": "tin_resnet10t", "pretrained": "false", "num_segments": 4, "image_size": 32,
+        "output": output, "model": "tin_test_resnet", "pretrained": "false", "num_segments": 4, "image_size": 32,
         "epochs": epochs, "batch_size": 1, "dropout": 0.0, "resume": "true", "optim.batch_norm": "frozen",
         "trainer.devices": devices, "trainer.num_nodes": nodes, "trainer.accelerator": "cpu",
         "trainer.num_workers": 0, "trainer.timeout_minutes": 1, "trainer.checkpoint_minutes": 1e-6,

@@ -19,10 +19,10 @@ from interlace.models import create_model
 
 def recognizer(modality: str, **arguments) -> Recognizer:
     builder_args = {"num_classes": 3, "num_segments": 4, "modality": modality}
-    model = create_model("tsn_resnet10t", **builder_args)
+    model = create_model("tsn_test_resnet", **builder_args)
     torch.nn.init.normal_(model.head.weight, std=0.5)
     card = ModelCard(
-        model="tsn_resnet10t",
+        model="tsn_test_resnet",
         model_args=builder_args,
         labels=("wave", "clap", "turn"),
         sampling={"name": "segment", "num_segments": 4, "snippet_length": 6},
@@ -94,7 +94,7 @@ def test_parts_of_a_clip_choose_for_themselves():
     """Five frames are enough for parts of 2 and 3, though not for 6."""
     for lengths, notes in (((2, 3), ()), ((2, 6), ("5 frames for 6 segments: frames are repeated",))):
         members = [
-            {"model": "tsn_resnet10t", "model_args": {"num_segments": number, "num_classes": 3}}
+            {"model": "tsn_test_resnet", "model_args": {"num_segments": number, "num_classes": 3}}
             for number in lengths
         ]
         model = create_model("ensemble", num_classes=3, members=members)

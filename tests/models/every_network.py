@@ -31,6 +31,9 @@ LABELS = ("left", "right", "still")
 SEGMENTS = {"tin_en": 6, "tsm_en": 6, "eco_enlite": 23, "two_stream_eco_enlite": 23, "i3d": 8}
 
 DEEP = (
+    "resnet26",
+    "resnet34",
+    "resnet50",
     "resnet50d",
     "resnet101",
     "resnet152",
@@ -45,8 +48,7 @@ def small(name: str) -> dict[str, Any]:
     """Arguments that make a network small without making it another one."""
     method = max((known for known in SEGMENTS if name.startswith(known)), key=len, default="")
     arguments: dict[str, Any] = {"num_segments": SEGMENTS.get(method, 4)}
-    of_several = name.startswith("two_stream") or "_en_" in name
-    if name.endswith(DEEP) or (of_several and name.endswith("resnet50")):
+    if name.endswith(DEEP):
         arguments["layers"] = (2, 2, 2, 2)
     if "convnext" in name:
         arguments["depths"] = (2, 1, 1, 1)

@@ -408,7 +408,7 @@ for part in (TemporalInterlace, TemporalShift):
         torch.testing.assert_close(compiled(x), out)
 
 for build, frozen in ((tin, False), (tin, True), (tsm, False)):
-    network = build("resnet10t", num_segments=4).eval().requires_grad_(not frozen)
+    network = build("test_resnet", num_segments=4).eval().requires_grad_(not frozen)
     x, file = torch.randn(8, 3, 33, 35), f"{sys.argv[1]}/{build.__name__}{frozen}"
     program, out = torch.export.export(network, (x,)), network(x).detach()
     torch.testing.assert_close(program.module()(x), out, atol=1e-4, rtol=1e-4)

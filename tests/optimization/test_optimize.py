@@ -52,14 +52,14 @@ def test_float32_agrees_for_every_batch_size(name):
 
 
 FAMILIES = [
-    ("tin_en_resnet10t", {"num_segments": 3}),
-    ("two_stream_tsm_resnet10t", {"average": "probabilities", "multi_label": True}),
+    ("tin_en_test_resnet", {"num_segments": 3}),
+    ("two_stream_tsm_test_resnet", {"average": "probabilities", "multi_label": True}),
     ("tsm_nl_resnet18", {}),
-    ("tsm_tpool_resnet10t", {}),
-    ("tsm_two_conv_resnet10t", {}),  # in a basic block the second convolution is the one that adds
-    ("tsm_resnet10t", {"modality": "rgb_diff"}),
-    ("trn_resnet10t", {}),
-    ("rtcn_resnet10t", {}),
+    ("tsm_tpool_test_resnet", {}),
+    ("tsm_two_conv_test_resnet", {}),  # in a basic block the second convolution is the one that adds
+    ("tsm_test_resnet", {"modality": "rgb_diff"}),
+    ("trn_test_resnet", {}),
+    ("rtcn_test_resnet", {}),
     ("i3d_light_resnet18", {}),
     ("i3d_gcn_resnet18", {"proposals": "grid"}),
     ("eco_lite_resnet18", {}),
@@ -95,7 +95,7 @@ def test_norms_over_clips_are_folded():
 
 
 def test_noise_for_an_ensemble_is_of_pixels():
-    ensemble = interlace.create_model("tsm_en_resnet10t", num_classes=K, num_segments=3)
+    ensemble = interlace.create_model("tsm_en_test_resnet", num_classes=K, num_segments=3)
     noise = inspect.unwrap(interlace.optimization.noise_clips)(ensemble, 32, 48)
     assert noise.shape == (4, 3, 3, 32, 48)
     assert noise.mean().item() == pytest.approx(0.5, abs=0.01)

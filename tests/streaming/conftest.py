@@ -85,8 +85,8 @@ def summing() -> Recognizer:
 def causal() -> Recognizer:
     """A real one; 2 frames a second."""
     arguments = {"num_classes": 3, "num_segments": 4}
-    model = interlace.create_model("tsm_causal_resnet10t", **arguments)
-    return Recognizer(model, card("tsm_causal_resnet10t", 4, "rgb", 3, window_seconds=2.0), device="cpu")
+    model = interlace.create_model("tsm_causal_test_resnet", **arguments)
+    return Recognizer(model, card("tsm_causal_test_resnet", 4, "rgb", 3, window_seconds=2.0), device="cpu")
 
 
 def frame(level: int, time_seconds: float, index: int = 0, **more: Any) -> LiveFrame:

@@ -40,7 +40,7 @@ def settings(clips, tmp_path) -> Callable[..., TrainConfig]:
     def make(**changes) -> TrainConfig:
         defaults = {
             "data": clips,
-            "model": "tin_resnet10t",
+            "model": "tin_test_resnet",
             "pretrained": False,
             "num_segments": 4,
             "image_size": 32,

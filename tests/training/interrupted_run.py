@@ -35,7 +35,7 @@ def settings(data: Path, output: Path, *, num_workers: int = 0) -> TrainConfig:
     return TrainConfig(
         data=data,
         output=output,
-        model="tin_resnet10t",
+        model="tin_test_resnet",
         pretrained=False,
         num_segments=4,
         image_size=32,

@@ -43,7 +43,7 @@ def settings(case: str, data: Path, output: Path, devices: int) -> TrainConfig:
         output=output,
         train=Path("train.csv"),
         val=Path("val.csv"),
-        model="tin_resnet10t",
+        model="tin_test_resnet",
         pretrained=False,
         num_segments=4,
         image_size=32,

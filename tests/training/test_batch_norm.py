@@ -45,8 +45,8 @@ def test_a_zero_scale_over_videos_still_learns():
 @pytest.mark.parametrize(
     ("name", "free"),
     [
-        ("tsn_resnet10t", ["backbone.conv1.1"]),
-        ("two_stream_tsn_resnet10t", ["rgb", "flow"]),
+        ("tsn_test_resnet", ["backbone.conv1.1"]),
+        ("two_stream_tsn_test_resnet", ["rgb", "flow"]),
         ("i3d_light_resnet18", ["backbone"]),
     ],
 )

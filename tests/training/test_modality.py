@@ -40,9 +40,9 @@ def small(name, **arguments):
 @pytest.mark.parametrize(
     ("changes", "modality", "channels"),
     [
-        ({"model": "tsn_resnet10t", "modality": "flow"}, "flow", 10),
-        ({"model": "tsm_resnet10t", "modality": "rgb_diff", "color": "gray"}, "rgb_diff", 6),
-        ({"model": "two_stream_tsn_resnet10t"}, "rgb_flow", 13),
+        ({"model": "tsn_test_resnet", "modality": "flow"}, "flow", 10),
+        ({"model": "tsm_test_resnet", "modality": "rgb_diff", "color": "gray"}, "rgb_diff", 6),
+        ({"model": "two_stream_tsn_test_resnet"}, "rgb_flow", 13),
     ],
 )
 def test_from_videos_to_a_prediction(settings, clips, changes, modality, channels, capsys):
@@ -72,7 +72,7 @@ def test_from_videos_to_a_prediction(settings, clips, changes, modality, channel
 
 
 def test_stored_flow_in_training_and_after(settings, clips, stored):
-    config = settings(epochs=1, model="two_stream_tsn_resnet10t", flow=stored)
+    config = settings(epochs=1, model="two_stream_tsn_test_resnet", flow=stored)
     best = train(config)
     _, card = load_checkpoint(best)
     assert card.preprocessing["flow"] == "dis"
@@ -99,7 +99,7 @@ def test_flow_of_smaller_frames_is_told(settings, clips, stored, tmp_path):
 
 
 def test_a_folder_of_flow_alone(settings, stored):
-    config = settings(epochs=1, data=stored, model="tsn_resnet10t", modality="flow")
+    config = settings(epochs=1, data=stored, model="tsn_test_resnet", modality="flow")
     _, card = load_checkpoint(train(config))
     assert card.labels == ("dark", "long", "wide")
     assert card.preprocessing["flow"] == "dis"
@@ -116,7 +116,7 @@ def items(config, model):
 
 def test_clips_are_the_same_however_flow_is_had(settings, stored):
     """Stored or computed, kept in memory or not: the same random clips, but for JPEG."""
-    model = small("two_stream_tsn_resnet10t")
+    model = small("two_stream_tsn_test_resnet")
     plain = items(settings(), model)
     kept = items(settings(decode=DecodeConfig(cache="ram")), model)
     read = items(settings(flow=stored), model)
@@ -134,28 +134,28 @@ def test_clips_are_the_same_however_flow_is_had(settings, stored):
 
 def test_crops_and_colors_follow_the_modality(settings):
     for name, modality, scales in (
-        ("tsn_resnet10t", "rgb", SCALES),
-        ("tsn_resnet10t", "flow", SCALES_OF_MOTION),
-        ("tsn_resnet10t", "rgb_diff", SCALES_OF_MOTION),
+        ("tsn_test_resnet", "rgb", SCALES),
+        ("tsn_test_resnet", "flow", SCALES_OF_MOTION),
+        ("tsn_test_resnet", "rgb_diff", SCALES_OF_MOTION),
     ):
         model = small(name, modality=modality)
         assert items(settings(), model)[0].transform.crop.scales == scales
         augment = AugmentConfig(crop_scales=(1.0, 0.5))
         assert items(settings(augment=augment), model)[0].transform.crop.scales == (1.0, 0.5)
     with pytest.raises(ValueError, match=r"color_jitter=0.4 changes colors, and flow has none"):
-        items(settings(augment=AugmentConfig(color_jitter=0.4)), small("tsn_resnet10t", modality="flow"))
+        items(settings(augment=AugmentConfig(color_jitter=0.4)), small("tsn_test_resnet", modality="flow"))
 
 
 def test_gray_frames_have_one_color_in_training_too(settings):
     config = settings(color="gray", augment=AugmentConfig(color_jitter=0.4, crop="center", flip=False))
-    model = small("tsn_resnet10t", modality="rgb_diff", in_chans=1)
+    model = small("tsn_test_resnet", modality="rgb_diff", in_chans=1)
     clip = items(config, model)[0][3]["clip"]
     plain = items(replace(config, augment=AugmentConfig(crop="center", flip=False)), model)[0][3]["clip"]
     assert clip.shape == plain.shape == (4, 6, 32, 32)
     assert not torch.equal(clip, plain)
 
 
-@pytest.mark.parametrize("name", ["two_stream_tsn_resnet10t", "tin_en_resnet10t"])
+@pytest.mark.parametrize("name", ["two_stream_tsn_test_resnet", "tin_en_test_resnet"])
 def test_several_labels_and_several_networks(settings, clips, tmp_path, name):
     listed = [
         f"{clips / kind / f'{i}.mp4'},{kind};{('dark', 'long')[i % 2]}" for i in range(4) for kind in KINDS
@@ -193,17 +193,17 @@ def test_what_the_builder_is_told(settings):
 
 def test_sampling_is_made_for_the_network(settings):
     config = settings(num_segments=None)
-    assert make_sampling(config, small("tsn_resnet10t")) == SegmentSampling(4)
-    assert make_sampling(config, small("tsn_resnet10t", modality="rgb_diff")) == SegmentSampling(4, 6)
+    assert make_sampling(config, small("tsn_test_resnet")) == SegmentSampling(4)
+    assert make_sampling(config, small("tsn_test_resnet", modality="rgb_diff")) == SegmentSampling(4, 6)
     dense = replace(config, sampling="dense", frame_stride=3)
-    assert make_sampling(dense, small("tsn_resnet10t", modality="flow")) == DenseSampling(4, 3, 6)
-    ensemble = small("tsn_resnet10t")
+    assert make_sampling(dense, small("tsn_test_resnet", modality="flow")) == DenseSampling(4, 3, 6)
+    ensemble = small("tsn_test_resnet")
     ensemble.segments = (4, 6)
     assert make_sampling(config, ensemble) == JoinedSampling((SegmentSampling(4), SegmentSampling(6)))
 
 
 def test_flow_that_is_missing_is_told_by_training(settings, clips, tmp_path):
-    config = settings(epochs=1, model="tsn_resnet10t", modality="flow", flow=tmp_path)
+    config = settings(epochs=1, model="tsn_test_resnet", modality="flow", flow=tmp_path)
     with pytest.raises(ValueError, match=r"its flow is not in .*`interlace flow DIR"):
         train(config)
 

@@ -52,7 +52,7 @@ def test_leaves_checkpoints_settings_and_curves(settings, capsys):
     }
     model, card = load_checkpoint(best)
     assert model(torch.zeros(2, 4, 3, 32, 32)).shape == (2, 3)
-    assert card.model == "tin_resnet10t"
+    assert card.model == "tin_test_resnet"
     assert card.labels == ("dark", "long", "wide")
     assert card.sampling == {"name": "segment", "num_segments": 4}
     assert card.preprocessing["image_size"] == 32
@@ -146,7 +146,7 @@ def test_a_complete_run_is_not_run_again(settings, capsys):
     ("change", "message"),
     [
         ({"batch_size": 2}, "batch_size was 4 and is 2 now"),
-        ({"model": "tsn_resnet10t"}, "model was 'tin_resnet10t' and is 'tsn_resnet10t' now"),
+        ({"model": "tsn_test_resnet"}, "model was 'tin_test_resnet' and is 'tsn_test_resnet' now"),
         ({"optim": OptimConfig(momentum=0.8, base_batch_size=4)}, r"optim\.momentum was 0\.9"),
         ({"epochs": 3}, "epochs was 1 and is 3 now; the schedule ends at the last epoch"),
     ],
