@@ -110,6 +110,7 @@ TUNED = {
     "rtcn": GRID[1],
     "tin": GRID[1],
     "tin_released": GRID[2],
+    "tin_paper": GRID[2],
 }
 """The point of the grid with which each method was best in utd_tuning; the earlier one of two that are equal."""
 
