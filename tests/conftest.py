@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded by now stays: the collector, which takes a second for all of it, need not look at it again."""
+    """What is loaded by now stays: the collector need not look at it again, each time for half a second."""
     gc.collect()
     gc.freeze()
 
