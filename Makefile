@@ -18,9 +18,10 @@ $(VENV)/.done: pyproject.toml constraints.txt $(wildcard src/interlace/ops/cpu/*
 demo: setup
 	$(KEEP_MEMORY) $(BIN)/interlace demo
 
-# One thread: a second process takes every network through its paces meanwhile (tests/conftest.py).
+# Two workers of one thread each; the first file's tests wait for a process of their own (tests/conftest.py).
 test: setup
-	$(KEEP_MEMORY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not faults"
+	$(KEEP_MEMORY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not faults" \
+		--numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # Kills at every file operation, full disks, clusters that lose a node: all that docs/reliability.md promises.
 test-faults: setup

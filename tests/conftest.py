@@ -25,13 +25,8 @@ EVERY_NETWORK = "test_every_network.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for a process beside the tests comes last, and of that what takes longest."""
-
-    def place(item: pytest.Item) -> int:
-        is_beside = item.path.name == EVERY_NETWORK
-        return is_beside + (is_beside and _beside().has_several(item.callspec.params["name"]))
-
-    items.sort(key=place)
+    """What waits for a process beside the tests comes first: one worker of two waits for it, then joins the other."""
+    items.sort(key=lambda item: item.path.name != EVERY_NETWORK)
 
 
 def pytest_collection_finish() -> None:
@@ -45,7 +40,7 @@ def pytest_unconfigure() -> None:
     gc.unfreeze()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def network_problems(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[str]]]:
     """What is wrong with each of the networks that the chosen tests are about, found in their order."""
     items = [item for item in request.session.items if item.path.name == EVERY_NETWORK]

@@ -39,6 +39,7 @@ def append(file: Path, text: str) -> None:
 def test_the_five_steps_give_a_network_that_learns(package: Path) -> None:
     code = """
 import torch, interlace
+torch.manual_seed(0)
 assert "tdn_resnet18" in interlace.list_models("tdn_*")
 # timm's ResNets start with branches multiplied by zero, through which no gradient comes
 arguments = {"num_classes": 3, "num_segments": 4, "zero_init_last": False}

@@ -1,4 +1,4 @@
-"""The networks of test_every_network.py go through their paces in a process beside the tests, from the start on."""
+"""The networks of test_every_network.py go through their paces in a process of their own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ SCRIPT = Path(__file__).with_name("every_network.py")
 # Traces and differentiates as the default one does, and leaves the code to PyTorch's own kernels: a second or two where
 # inductor takes twenty; the slow tier takes one network of each method through that one.
 BACKEND = "aot_eager"
-
-
-def has_several(name: str) -> bool:
-    """Whether the network is made of several, which take long."""
-    return name.startswith(("two_stream", "eco_enlite")) or "_en_" in name
 
 
 @contextmanager

@@ -242,6 +242,7 @@ def test_compiles_as_one_graph(backend):
     """In a process of its own, as the shape checks of the test run cannot be compiled."""
     code = f"""
 import torch, interlace
+torch.manual_seed(0)
 model = interlace.create_model("tin_resnet18", num_classes=3, num_segments=4, zero_init_last=False)
 clip = torch.randn(1, 4, 3, 64, 64)
 compiled = torch.compile(model.eval(), fullgraph=True, backend={backend!r})

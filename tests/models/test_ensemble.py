@@ -169,6 +169,7 @@ import torch
 from torch import nn
 from interlace.models.ensemble import Ensemble
 from interlace.models.model import VideoModel
+torch.manual_seed(0)
 
 class Mean(VideoModel):
     def __init__(self, num_segments, modality, channels):

@@ -1,4 +1,7 @@
-"""Every name of list_models builds, takes a training step, compiles in bfloat16, saves, loads and predicts."""
+"""Every name of list_models builds, takes a training step, compiles in bfloat16, saves, loads and predicts.
+
+`make test` takes those whose blocks differ, the slow tier all.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,22 @@ from interlace.models import list_models
 
 # Ensembles of BNInception are the longest by far, and their parts, and ensembles of ResNets, are among the others.
 LONGEST = ("eco_enlite_bninception", "two_stream_eco_enlite_bninception", "two_stream_tsn_bninception")
-LIKE_B1 = ("efficientnet_b2", "efficientnet_b3")
-"""More of the same blocks."""
-OF_THE_PAPERS = ("resnet18", "resnet50", "resnet101", "bninception", "mobilenetv2_100")
+LIKE_ANOTHER = (
+    *("_resnet26", "_resnet34", "_resnet101", "_resnet152", "_resnext101_32x8d"),
+    *("_regnetx_016", "_regnety_016", "_regnety_032"),
+    *("_mobilenetv2_050", "_mobilenetv2_140", "_mobilenetv3_large_100"),
+    *("_efficientnet_b1", "_efficientnet_b2", "_efficientnet_b3"),
+    *("_femto", "_pico", "_nano", "_tiny", "_small"),
+)
+"""More or wider ones of the blocks of a network that is not in the slow tier."""
+OF_THE_PAPERS = ("resnet18", "resnet50", "bninception", "mobilenetv2_100")
 
 
 def is_slow(name: str) -> bool:
-    """Whether it takes long, or adds nothing of ours to a network of timm: TSN leaves the blocks as they are."""
+    """Whether it takes long, is like another, or has nothing of ours: TSN leaves timm's blocks as they are."""
     return (
         name in LONGEST
-        or name.endswith(LIKE_B1)
+        or name.endswith(LIKE_ANOTHER)
         or (name.startswith("tsn_") and not name.endswith(OF_THE_PAPERS))
     )
 

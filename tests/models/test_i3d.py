@@ -212,6 +212,7 @@ def test_bfloat16_and_one_compiled_graph():
     """In a process of its own, as the shape checks of the test run cannot be compiled."""
     code = """
 import torch, interlace
+torch.manual_seed(0)
 clip = torch.randn(2, 3, 3, 32, 32)
 small = {"layers": (1, 1, 1, 1), "zero_init_last": False}
 model = interlace.create_model("i3d_light_nl_resnet18", num_classes=3, num_segments=3, **small)

@@ -257,6 +257,7 @@ def test_compiles_as_one_graph():
     code = """
 import torch
 from interlace.temporal.temporal_conv import RegularizedTemporalConv, TemporalConv
+torch.manual_seed(0)
 for module in (RegularizedTemporalConv(16, 4), TemporalConv(16, 4)):
     frames = torch.randn(8, 16, 3, 5)
     compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
