@@ -11,23 +11,24 @@ import pytest
 
 from interlace.models import list_models
 
-# Ensembles of BNInception are the longest by far, and their parts, and ensembles of ResNets, are among the others.
-LONGEST = ("eco_enlite_bninception", "two_stream_eco_enlite_bninception", "two_stream_tsn_bninception")
+OF_SEVERAL = ("two_stream_", "tin_en_", "tsm_en_", "eco_enlite_")
+"""Their parts are among the others, and with ResNet-18 they are themselves."""
 LIKE_ANOTHER = (
     *("_resnet26", "_resnet34", "_resnet101", "_resnet152", "_resnext101_32x8d"),
     *("_regnetx_016", "_regnety_016", "_regnety_032"),
     *("_mobilenetv2_050", "_mobilenetv2_140", "_mobilenetv3_large_100"),
-    *("_efficientnet_b1", "_efficientnet_b2", "_efficientnet_b3"),
+    *("_efficientnet_b1", "_efficientnet_b2", "_efficientnet_b3", "_tf_efficientnet_b0"),
+    "tsm_tf_efficientnetv2_s",
     *("_femto", "_pico", "_nano", "_tiny", "_small"),
 )
-"""More or wider ones of the blocks of a network that is not in the slow tier."""
+"""Of the blocks of a network that is not in the slow tier, more or wider ones; EfficientNetV2 is there with TIN."""
 OF_THE_PAPERS = ("resnet18", "resnet50", "bninception", "mobilenetv2_100")
 
 
 def is_slow(name: str) -> bool:
     """Whether it takes long, is like another, or has nothing of ours: TSN leaves timm's blocks as they are."""
     return (
-        name in LONGEST
+        (name.startswith(OF_SEVERAL) and not name.endswith("_resnet18"))
         or name.endswith(LIKE_ANOTHER)
         or (name.startswith("tsn_") and not name.endswith(OF_THE_PAPERS))
     )
