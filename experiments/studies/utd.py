@@ -276,6 +276,29 @@ STUDIES = [
         order_dependent=ORDER_DEPENDENT,
     ),
     Study(
+        "utd_convolutions",
+        "Do convolutions do better when they begin as a shift by one frame, as the paper's TIN does, and not by half?",
+        DATA,
+        (TEST,),
+        RECIPE,
+        (
+            *(
+                at_point(arm, TUNED[arm.name])
+                for arm in METHODS
+                if arm.name in ("tsm", "tcn", "rtcn", "tin_paper")
+            ),
+            *(
+                at_point(
+                    Arm(f"{name}_start_1", f"{name}_resnet18", {**WHOLE, "initial_offset": 1.0}), TUNED[name]
+                )
+                for name in ("rtcn", "tcn")
+            ),
+        ),
+        FIVE,
+        "tsm",
+        order_dependent=ORDER_DEPENDENT,
+    ),
+    Study(
         "utd_levers",
         "What does each lever do, moved alone? Trained on two of the training subjects, the two others are scored.",
         DATA,
