@@ -12,7 +12,7 @@ import pytest
 from interlace.models import list_models
 
 OF_SEVERAL = ("two_stream_", "tin_en_", "tsm_en_", "eco_enlite_")
-"""Their parts are among the others, and with ResNet-18 they are themselves."""
+"""Their parts are among the others, and where there is one of ResNet-18, so is that."""
 LIKE_ANOTHER = (
     *("_resnet26", "_resnet34", "_resnet101", "_resnet152", "_resnext101_32x8d"),
     *("_regnetx_016", "_regnety_016", "_regnety_032"),

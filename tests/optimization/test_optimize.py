@@ -205,6 +205,7 @@ def test_a_compiler_that_fails_is_no_traceback(monkeypatch):
 COMPILED = """
 import torch, interlace
 from torch._dynamo.utils import counters
+torch.manual_seed(0)
 model = interlace.create_model("tin_test_resnet", num_classes=5, num_segments=4).eval()
 torch.nn.init.normal_(model.head.weight)
 clips = torch.randn(6, 4, 3, 32, 32)

@@ -120,6 +120,7 @@ import torch
 from interlace.audiovisual import Timeline, collate
 from interlace.audiovisual.models.localizer import EventLocalizer
 from interlace.audiovisual.models.matcher import CrossModalMatcher
+torch.manual_seed(0)
 
 videos = [Timeline("x", torch.randn(n, 7), torch.randn(n, 4, 11), 1, torch.arange(n) < 3) for n in (5, 9)]
 batch = collate(videos)
