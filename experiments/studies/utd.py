@@ -81,6 +81,10 @@ METHODS = (
     Arm("tin_released", "tin_released_resnet18", WHOLE),
     Arm("tin_paper", "tin_paper_resnet18", WHOLE),
 )
+FROM_ONE_FRAME = tuple(
+    Arm(f"{name}_start_1", f"{name}_resnet18", {**WHOLE, "initial_offset": 1.0}) for name in ("tcn", "rtcn")
+)
+"""The convolutions, but begun as a shift by one frame and not by half."""
 GRID = (
     (0.01, 5e-4, 30),
     (0.005, 5e-4, 30),
@@ -115,6 +119,8 @@ TUNED = {
     "tin": GRID[1],
     "tin_released": GRID[2],
     "tin_paper": GRID[2],
+    "tcn_start_1": GRID[0],
+    "rtcn_start_1": GRID[1],
 }
 """The point of the grid with which each method was best in utd_tuning; the earlier one of two that are equal."""
 
@@ -248,7 +254,7 @@ STUDIES = [
         DATA,
         (VAL,),
         RECIPE,
-        tuning(METHODS),
+        tuning((*METHODS, *FROM_ONE_FRAME)),
         (0,),
         "tsm_lr0.01_wd0.0005_e30",
         order_dependent=ORDER_DEPENDENT,
@@ -287,12 +293,7 @@ STUDIES = [
                 for arm in METHODS
                 if arm.name in ("tsm", "tcn", "rtcn", "tin_paper")
             ),
-            *(
-                at_point(
-                    Arm(f"{name}_start_1", f"{name}_resnet18", {**WHOLE, "initial_offset": 1.0}), TUNED[name]
-                )
-                for name in ("rtcn", "tcn")
-            ),
+            *(at_point(arm, TUNED[arm.name]) for arm in FROM_ONE_FRAME),
         ),
         FIVE,
         "tsm",
