@@ -20,8 +20,8 @@ def test_accuracies_are_of_those_that_have_results() -> None:
 
 
 def test_every_family_has_its_place(tmp_path: Path) -> None:
-    accuracy = {name: 50.0 + place for place, name in enumerate(FAMILIES)}
-    ratio = {name: 1 + place / 10 for place, name in enumerate(FAMILIES)}
+    accuracy = {arm.name: 50.0 + place for place, arm in enumerate(FAMILIES)}
+    ratio = {arm.name: 1 + place / 10 for place, arm in enumerate(FAMILIES)}
     accuracy_latency.draw(accuracy, ratio, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
