@@ -167,11 +167,12 @@ def test_convolution_along_time_by_hand():
 
 
 @pytest.mark.parametrize("cls", [RegularizedTemporalConv, TemporalConv])
-def test_starts_as_tin_does(cls):
-    module, x = cls(35, num_segments=T).double(), frames()
+@pytest.mark.parametrize(("given", "frames_moved"), [({}, 1.0), ({"initial_offset": 0.5}, 0.5)])
+def test_starts_as_tin_does(cls, given, frames_moved):
+    module, x = cls(35, num_segments=T, **given).double(), frames()
     clip = x.unflatten(0, (2, T))
-    half = torch.full((2, 2), 0.5, dtype=torch.float64)
-    wanted = interlace(clip, torch.cat([half, -half], 1), fold=8)
+    offset = torch.full((2, 2), frames_moved, dtype=torch.float64)
+    wanted = interlace(clip, torch.cat([offset, -offset], 1), fold=8)
     torch.testing.assert_close(module(x), wanted.flatten(0, 1), **EXACT)
 
 
@@ -250,7 +251,7 @@ def test_copies_are_independent():
     other = copy.deepcopy(module)
     with torch.no_grad():
         other.offset.zero_()
-    assert module.offset.tolist() == [0.5, 0.5]
+    assert module.offset.tolist() == [1.0, 1.0]
 
 
 def test_compiles_as_one_graph():

@@ -80,7 +80,8 @@ class RegularizedTemporalConv(nn.Module):
         shift_div: one fold is channels // shift_div.
         num_groups: groups with an offset of their own.
         mirrored: as many groups again, with the opposite offsets and the same weights.
-        initial_offset: offset at the start, in frames.
+        initial_offset: offset at the start, in frames; at 1 it starts as a shift, at 0.5 channels start as the mean
+            of two frames, which cost ten points in training from scratch (docs/results.md).
 
     Raises:
         ValueError: the fold does not divide into the groups, or the initial offset is no finite number.
@@ -101,7 +102,7 @@ class RegularizedTemporalConv(nn.Module):
         shift_div: int = 4,
         num_groups: int = 2,
         mirrored: bool = True,
-        initial_offset: float = 0.5,
+        initial_offset: float = 1.0,
     ) -> None:
         super().__init__()
         self.channels = channels
@@ -208,9 +209,9 @@ class TemporalConv(nn.Module):
     every one of them learned; r-TCN has two of them, tied within a group and to sum to w(t). These are
     K * fold parameters, where r-TCN has (T + 1) * num_groups, and TIN 9 fold + T^2 + 3 T + 5.
 
-    It starts with the two taps of +-initial_offset, half of the channels each way. So it, r-TCN and TIN begin
-    as about the same network, which mixes time already, and a comparison shows what each makes of it. An
-    identity would begin as a network of single frames.
+    It starts with the two taps of +-initial_offset, half of the channels each way: at 1 as a shift by one frame, as
+    r-TCN and the paper's TIN do. So they begin as about the same network, which mixes time already, and a
+    comparison shows what each makes of it. An identity would begin as a network of single frames.
 
     Args:
         channels: channels of the frames.
@@ -235,7 +236,7 @@ class TemporalConv(nn.Module):
         num_segments: int = 8,
         shift_div: int = 4,
         offset_range: float = 2.0,
-        initial_offset: float = 0.5,
+        initial_offset: float = 1.0,
     ) -> None:
         super().__init__()
         self.channels = channels
