@@ -33,6 +33,7 @@ def predictions(model: VideoModel, card: ModelCard, clips: Annotations) -> list[
 
 
 def percent(first: list[int], second: list[int]) -> float:
+    """Of how many clips both say the same."""
     return 100 * sum(a == b for a, b in zip(first, second, strict=True)) / len(first)
 
 
@@ -50,7 +51,8 @@ def compare(path: Path, data: Path, num_clips: int) -> dict[str, object]:
         spreads.append(float(layer.offset_spread.mean()))
     as_rtcn = predictions(model, card, clips)
     return {
-        "command": f"python experiments/rtcn_equivalence.py DATA {path.parent.name}/{path.name}",
+        "command": f"python experiments/rtcn_equivalence.py DATA {path.parent.name}/{path.name} "
+        f"--num_clips {num_clips}",
         "network": card.model,
         "run": path.parent.name,
         "num_clips": len(clips),
@@ -62,6 +64,7 @@ def compare(path: Path, data: Path, num_clips: int) -> dict[str, object]:
 
 
 def main() -> None:
+    """Compare the networks that are named, and record it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -69,6 +72,8 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--num_clips", type=int, default=215)
     given = parser.parse_args()
+    if missing := [path for path in (given.data, *given.checkpoints) if not path.exists()]:
+        parser.error(f"{missing[0]}: no such file or folder")
     results = [compare(path, given.data, given.num_clips) for path in given.checkpoints]
     record("rtcn_equivalence", {"protocol": "1clip-center, clips that training validated on"}, results)
 

@@ -47,23 +47,27 @@ def main(words: list[str] | None = None) -> int:
         print(f"there is no study {given.name!r}; there are {', '.join(STUDIES)}", file=sys.stderr)
         return 2
     study = STUDIES[given.name]
+    seeds = tuple(dict.fromkeys(given.seeds))
     file = given.results / f"{study.data.name}.jsonl"
     failed: list[int] = []
-    if not given.table:
-        try:
-            jobs = study.jobs(given.arms, given.seeds)
-            if given.jobs < 1:
-                raise ValueError(f"--jobs {given.jobs}: at least 1")
+    try:
+        jobs = study.jobs(given.arms, seeds)
+        if given.jobs < 1:
+            raise ValueError(f"--jobs {given.jobs}: at least 1")
+        if not given.table:
             failed = run_jobs(jobs, file, data=given.data, runs=given.runs, side_by_side=given.jobs)
-        except ValueError as error:
-            print(error, file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            print("\nstopped; the same command goes on where it was", file=sys.stderr)
-            return 130
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        return 130
     results = read_lines(file)
-    if any(job.key in results for job in study.jobs()):
-        write_table(study, results, given.results)
+    tabled = study.with_seeds(seeds)
+    if any(job.key in results for job in tabled.jobs()):
+        write_table(tabled, results, given.results)
+    else:
+        print(f"{file} has no results of {study.name} yet")
     return 1 if failed else 0
 
 
@@ -140,7 +144,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="show all studies")
     parser.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="only these")
     parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[], metavar="SEED", help="instead of the study's"
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="SEED",
+        help="run these; the table shows others than the study's, too",
     )
     parser.add_argument(
         "--jobs", type=int, default=_jobs_at_once(), help="runs side by side (%(default)s here)"

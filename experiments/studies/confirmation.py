@@ -1,4 +1,8 @@
-"""Studies where nothing was tuned: other data, longer clips, another network. The recipe is that of UTD-MHAD."""
+"""Studies of other data, longer clips, another network, for which no form of TIN was chosen.
+
+The recipe is that of UTD-MHAD, untuned; the long-range classes have a rate and a length of their own, of trials with
+TIN.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ SCRATCH = (*utd.RECIPE, *utd.USUAL)
 LONG = 16
 """Frames, twice as many as elsewhere."""
 PAUSES = (0.16, 0.34, 0.5)
-"""Of 8 frames one, three or four that show nothing lie between what decides and what is decided."""
+"""Of 8 frames one or two, two or three, or half show nothing, between what decides and what is decided."""
 SMALL_UNTUNED = (
     *("--pretrained", "false", "--color", "gray", "--image_size", "32", "--augment.crop", "center"),
     *("--trainer.precision", "bf16", "--decode.cache", "ram", "--trainer.num_workers", "0"),

@@ -17,8 +17,9 @@ FIXED = ["--trainer.validate_every", "1000000", "--augment.flip", "false"]
 
 
 def folder_of(job: Job, runs: Path) -> Path:
-    """Where its files are."""
-    return runs / f"{job.arm.name}-{job.split.name}-{job.seed}-{job.key}"
+    """Where its files are; if another study began the same run, under the name that it has there."""
+    begun = sorted(runs.glob(f"*-{job.key}"))
+    return begun[0] if begun else runs / f"{job.arm.name}-{job.split.name}-{job.seed}-{job.key}"
 
 
 def run(job: Job, data: Path, runs: Path) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def run(job: Job, data: Path, runs: Path) -> dict[str, Any]:
         "training_seconds": round(sum(_column(folder / "metrics.csv", "seconds"))),
         "train_command": _anywhere(command, data, runs),
         **provenance(),
-        "commit": _commits(folder),
+        **_conditions(folder),
         "command": f"python experiments/study.py {job.study.name} --arms {job.arm.name} --seeds {job.seed}",
     }
     with whole_file(finished) as beside:
@@ -70,11 +71,16 @@ def _anywhere(command: str, data: Path, runs: Path) -> str:
     return command.replace(str(runs), "runs/studies").replace(str(data.parent), "../shared")
 
 
-def _commits(folder: Path) -> str | None:
-    """Of the code that began the run; where other code went on with it, of both."""
+def _conditions(folder: Path) -> dict[str, Any]:
+    """Commit and device, with its threads, of the process that began the run; where the last that went on with it
+    had others, of both. Rounding hangs on them, and with it some points of accuracy."""
     files = [folder / "environment.json", folder / "environment_resumed.json"]
-    found = [json.loads(file.read_text())["commit"] for file in files if file.exists()]
-    return ", then ".join(dict.fromkeys(map(str, found))) if any(found) else None
+    told = [json.loads(file.read_text()) for file in files if file.exists()]
+    each = {
+        name: list(dict.fromkeys(about[name] for about in told if about[name]))
+        for name in ("commit", "device")
+    }
+    return {**{name: ", then ".join(found) or None for name, found in each.items()}, "resumed": len(told) > 1}
 
 
 def _scores(report: Path) -> dict[str, Any]:

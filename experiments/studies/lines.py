@@ -1,4 +1,4 @@
-"""Results as JSON lines, one a run, which are only ever added to."""
+"""Results as JSON lines, one a run, which studies only ever add to."""
 
 from __future__ import annotations
 

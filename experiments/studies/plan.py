@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,10 @@ class Study:
     """The file that each network begins from, in the folder `weights` beside that of the data sets."""
     order_dependent: tuple[str, ...] = ()
     """Classes that only the order of the frames tells apart; if there are any, the table says how they did."""
+
+    def with_seeds(self, seeds: Sequence[int]) -> Study:
+        """With these seeds, too."""
+        return replace(self, seeds=tuple(dict.fromkeys((*self.seeds, *seeds))))
 
     def jobs(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Job]:
         """All seeds of the first kind before the next, so that there is a whole table early."""

@@ -30,6 +30,10 @@ FIVE = (0, 1, 2, 3, 4)
 def _lists(data: Path, folder: Path, *, train: tuple[int, ...], scored: tuple[int, ...]) -> tuple[Path, Path]:
     splits = load_example("utd_mhad_splits")
     clips = sorted(path for path in data.glob("a*/*.mp4") if splits.CLIP.fullmatch(path.name))
+    if not clips:
+        raise ValueError(
+            f"{data}: no clip named like a01_swipe_left/a1_s1_t1.mp4; give the folder of UTD-MHAD"
+        )
     rows = [
         [
             (clip.relative_to(data).as_posix(), clip.parent.name)

@@ -69,6 +69,7 @@ def test_a_run_is_known_by_what_decides_its_result() -> None:
         "tin, test, seed 0",
         "tsm, test, seed 1",
     ]
+    assert STUDY.with_seeds([7, 1]).seeds == (0, 1, 2, 7)
     renamed = replace(STUDY, name="other", arms=(replace(STUDY.arms[0], name="shift"), STUDY.arms[1]))
     assert [job.key for job in renamed.jobs()] == keys
     assert not {job.key for job in replace(STUDY, options=("--epochs", "3")).jobs()} & set(keys)
@@ -211,10 +212,43 @@ def test_one_run_leaves_a_line_that_tells_all(tmp_path: Path) -> None:
     assert told["train_command"].startswith("interlace train ")
     assert told["command"] == "python experiments/study.py quick --arms tsn --seeds 3"
     assert {"commit", "versions", "date", "training_seconds"} <= told.keys()
+    assert told["device"].startswith("cuda" if torch.cuda.is_available() else "cpu (")
+    assert told["resumed"] is False
     last = folder_of(job, tmp_path / "runs") / "last.safetensors"
     last.unlink()
     assert run(job, tmp_path / "data", tmp_path / "runs") == told  # it is done: nothing is trained
     assert not last.exists()
+
+
+def test_a_run_that_another_study_began_is_gone_on_with(tmp_path: Path) -> None:
+    (job,) = STUDY.jobs(arms=["tsm"], seeds=[0])
+    renamed = replace(job, arm=replace(job.arm, name="shift"))
+    begun = folder_of(job, tmp_path)
+    assert begun.name == f"tsm-test-0-{job.key}"
+    assert folder_of(renamed, tmp_path).name == f"shift-test-0-{job.key}"
+    begun.mkdir()
+    assert folder_of(renamed, tmp_path) == begun
+
+
+def test_other_seeds_are_in_the_table_and_none_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["quick", "--table", "--seeds", "7", "7", "--results", str(tmp_path)]
+    assert study.main(words) == 0
+    assert "has no results of quick yet" in capsys.readouterr().out
+    (job,) = every.STUDIES["quick"].jobs(arms=["tin"], seeds=[7])
+    add_line(tmp_path / f"{job.study.data.name}.jsonl", line(job, "1110"))
+    assert study.main(words) == 0
+    assert "| tin | 75.0 | 1, more to come |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("split", "told"), [(utd.TEST, "the folder of UTD-MHAD"), (letters.TALKERS, "the folder of AVLetters")]
+)
+def test_a_folder_without_clips_leaves_no_lists(tmp_path: Path, split: Split, told: str) -> None:
+    with pytest.raises(ValueError, match=f"{tmp_path}: no clip named like .*; give {told}"):
+        split.write(tmp_path, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.faults
@@ -259,6 +293,7 @@ def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path, kill: sig
     ("words", "told"),
     [
         (["quick", "--arms", "tcn"], "the study quick has no arm tcn; it has tsn, tsm, tin\n"),
+        (["quick", "--arms", "tcn", "--table"], "the study quick has no arm tcn; it has tsn, tsm, tin\n"),
         (["quick", "--jobs", "0"], "--jobs 0: at least 1\n"),
         (
             ["utd_tuning"],

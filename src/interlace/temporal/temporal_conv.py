@@ -81,7 +81,7 @@ class RegularizedTemporalConv(nn.Module):
         num_groups: groups with an offset of their own.
         mirrored: as many groups again, with the opposite offsets and the same weights.
         initial_offset: offset at the start, in frames; at 1 it starts as a shift, at 0.5 channels start as the mean
-            of two frames, which cost ten points in training from scratch (docs/results.md).
+            of two frames, which cost ten points in a training from scratch (docs/results.md).
 
     Raises:
         ValueError: the fold does not divide into the groups, or the initial offset is no finite number.
