@@ -119,7 +119,7 @@ TUNED = {
     "tsn": GRID[2],
     "tsm": GRID[2],
     "tcn": GRID[0],
-    "rtcn": GRID[1],
+    "rtcn": GRID[0],
     "tcn_start_0.5": GRID[0],
     "rtcn_start_0.5": GRID[1],
     "tin": GRID[1],
