@@ -27,6 +27,12 @@ from interlace.data.video import VideoError
 from interlace.data.worker_errors import WorkerError, one_line_errors
 from interlace.data.workers import stop_workers, worker_arguments
 
+# When a process that decodes dies, torch's loader tries whether it can open files; the news of the death may come in
+# the middle of that, and leaves one of them to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"
+)
+
 SAMPLES = [Sample(Path(f"{name}.mp4"), (0,)) for name in "abcdefg"]
 
 

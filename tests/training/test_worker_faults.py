@@ -18,6 +18,12 @@ from interlace.training.config import TrainerConfig
 from interlace.training.module import ClassificationModule
 from interlace.training.run import train
 
+# When a process that decodes dies, torch's loader tries whether it can open files; the news of the death may come in
+# the middle of that, and leaves one of them to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <_io.FileIO:pytest.PytestUnraisableExceptionWarning"
+)
+
 
 class Killed(TrainDataset):
     """The system kills the process that reads clip 7 in the second epoch."""
