@@ -6,7 +6,7 @@ import errno
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from interlace.data.dataset import collate
 from interlace.data.frame_index import ReadError
 from interlace.data.out_of_memory import OutOfMemoryError, is_out_of_memory, naming_clips, require_memory
 from interlace.data.video import VideoError
-from interlace.data.worker_errors import WorkerError, one_line_errors
+from interlace.data.worker_errors import WorkerError, one_line_errors, waiting_for_news
 from interlace.data.workers import stop_workers, worker_arguments
 
 # When a process that decodes dies, torch's loader tries whether it can open files; the news of the death may come in
@@ -235,3 +235,33 @@ def test_a_file_that_asks_for_absurd_amounts_is_damaged(make_video, tmp_path, mo
     monkeypatch.setattr(av, "open", no_memory_in_the_decoder)
     with pytest.raises(VideoError, match=r"not a video that FFmpeg can read \(Cannot allocate memory\)"):
         video.open(path)
+
+
+def _broken(error: Exception) -> Iterator[int]:
+    """A batch, then a connection that breaks."""
+    yield 1
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error", [EOFError(), ConnectionResetError()], ids=lambda error: type(error).__name__
+)
+def test_a_connection_that_breaks_before_the_end_of_its_process_is_known(error: Exception) -> None:
+    def tell(number: int, frame: object) -> None:
+        del number, frame
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    before = signal.signal(signal.SIGALRM, tell)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(WorkerError, match=r"was killed by a signal \(Killed\)"), one_line_errors():
+            list(waiting_for_news(_broken(error)))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_connection_that_breaks_for_another_reason_stays_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlace.data.worker_errors.NEWS_SECONDS", 0.0)
+    with pytest.raises(EOFError):
+        list(waiting_for_news(_broken(EOFError())))

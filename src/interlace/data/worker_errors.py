@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from interlace.data.at_work import Watched
 
@@ -22,9 +24,42 @@ _REMEDIES = {
 }
 _OTHERWISE = "if it happens again with the same clip, replace that file or take it out"
 
+NEWS_SECONDS = 5.0
+"""How long the system may take to say that a process has ended whose connection is broken already."""
+Batch = TypeVar("Batch")
+
 
 class WorkerError(ValueError):
     """A process that decodes is gone, or gives no answer; the message names its clips."""
+
+
+def waiting_for_news(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches of a loader; of a worker that dies while it hands one over the loader tells as of any that dies.
+
+    The connection to it breaks a moment before its end is known. What tells of that, PyTorch's RuntimeError, is
+    raised wherever the program is then: here, while it waits. If nothing comes, the error stays what it was.
+
+    Args:
+        batches: of a loader, for :func:`one_line_errors` to tell of.
+
+    Raises:
+        RuntimeError: a worker is gone.
+
+    Example:
+        >>> from interlace.data.worker_errors import waiting_for_news
+        >>> list(waiting_for_news([1, 2]))
+        [1, 2]
+    """
+    iterator = iter(batches)
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except (EOFError, ConnectionError):
+            time.sleep(NEWS_SECONDS)
+            raise
+        yield batch
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from interlace.data.sampling import sampling_from_dict
 from interlace.data.shards.order import in_lanes
 from interlace.data.transforms import Preprocess
 from interlace.data.video import Flow
-from interlace.data.worker_errors import one_line_errors
+from interlace.data.worker_errors import one_line_errors, waiting_for_news
 from interlace.data.workers import WAIT_SECONDS, count_workers
 from interlace.evaluation.protocol import Protocol, score_views
 
@@ -115,7 +115,7 @@ def score_clips(
     # A process that was killed is told of wherever this one is then.
     with one_line_errors(dataset), progress_bar(progress) as bar:
         task = bar.add_task(title, total=len(annotations))
-        for batch in batches:
+        for batch in waiting_for_news(batches):
             indices = batch["index"].tolist()
             if indices:
                 with (

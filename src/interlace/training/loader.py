@@ -16,6 +16,7 @@ from interlace.data.epoch_plan import EpochPlan
 from interlace.data.epoch_sampler import EpochSampler
 from interlace.data.shards.order import Lanes, ReadingOrder, in_lanes
 from interlace.data.shards.runs import RunTable
+from interlace.data.worker_errors import waiting_for_news
 from interlace.data.workers import stop_workers, worker_arguments
 
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
@@ -105,7 +106,7 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Any]:
         self.dataset.set_epoch(self.epoch)
         self.order.set_epoch(self.epoch)
-        for number, batch in enumerate(self._loader, start=self.batches_done):
+        for number, batch in enumerate(waiting_for_news(self._loader), start=self.batches_done):
             self.batches_done = number + 1
             yield batch
 
