@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from interlace.data import video
 from interlace.data.annotations import Sample
@@ -61,7 +62,7 @@ def batches(happens: Callable[[], Any], num_workers: int = 2) -> list[Any]:
     loader = DataLoader(clips, batch_size=3, collate_fn=collate, **arguments)
     try:
         with one_line_errors(clips):
-            return list(loader)
+            return list(waiting_for_news(loader))
     finally:
         stop_workers(loader)
 
@@ -259,6 +260,20 @@ def test_a_connection_that_breaks_before_the_end_of_its_process_is_known(error: 
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _die_when_asked_for_a_batch(number: int) -> None:
+    """What a worker has put in shared memory is fetched over a connection to it, which begins with a challenge."""
+    del number
+    connection.deliver_challenge = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
+
+
+def test_a_worker_that_is_killed_while_it_hands_a_batch_over() -> None:
+    loader: DataLoader[Any] = DataLoader(
+        TensorDataset(torch.zeros(4, 8)), num_workers=1, worker_init_fn=_die_when_asked_for_a_batch
+    )
+    with pytest.raises(WorkerError, match=r"a process that decodes (was killed|is gone)"), one_line_errors():
+        list(waiting_for_news(loader))
 
 
 def test_a_connection_that_breaks_for_another_reason_stays_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
