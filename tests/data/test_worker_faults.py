@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from pathlib import Path
@@ -15,7 +16,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from interlace.data import video
 from interlace.data.annotations import Sample
@@ -25,7 +26,7 @@ from interlace.data.dataset import collate
 from interlace.data.frame_index import ReadError
 from interlace.data.out_of_memory import OutOfMemoryError, is_out_of_memory, naming_clips, require_memory
 from interlace.data.video import VideoError
-from interlace.data.worker_errors import WorkerError, one_line_errors, waiting_for_news
+from interlace.data.worker_errors import ClipLoader, WorkerError, one_line_errors, waiting_for_news
 from interlace.data.workers import stop_workers, worker_arguments
 
 # When a process that decodes dies, torch's loader tries whether it can open files; the news of the death may come in
@@ -59,10 +60,10 @@ class Clips(Dataset[dict[str, Any]]):
 def batches(happens: Callable[[], Any], num_workers: int = 2) -> list[Any]:
     clips = Clips(happens)
     arguments = worker_arguments(num_workers, pin_memory=False)
-    loader = DataLoader(clips, batch_size=3, collate_fn=collate, **arguments)
+    loader = ClipLoader(clips, batch_size=3, collate_fn=collate, **arguments)
     try:
         with one_line_errors(clips):
-            return list(waiting_for_news(loader))
+            return list(loader)
     finally:
         stop_workers(loader)
 
@@ -265,15 +266,23 @@ def test_a_connection_that_breaks_before_the_end_of_its_process_is_known(error: 
 def _die_when_asked_for_a_batch(number: int) -> None:
     """What a worker has put in shared memory is fetched over a connection to it, which begins with a challenge."""
     del number
-    connection.deliver_challenge = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
+    connection.deliver_challenge = _break_and_die  # type: ignore[attr-defined]
+
+
+def _break_and_die(asking: connection.Connection, authkey: bytes) -> None:
+    """The connection breaks a moment before the news of the process's end."""
+    del authkey
+    asking.close()
+    time.sleep(0.2)
+    kill_itself()
 
 
 def test_a_worker_that_is_killed_while_it_hands_a_batch_over() -> None:
-    loader: DataLoader[Any] = DataLoader(
+    loader = ClipLoader(
         TensorDataset(torch.zeros(4, 8)), num_workers=1, worker_init_fn=_die_when_asked_for_a_batch
     )
     with pytest.raises(WorkerError, match=r"a process that decodes (was killed|is gone)"), one_line_errors():
-        list(waiting_for_news(loader))
+        list(loader)
 
 
 def test_a_connection_that_breaks_for_another_reason_stays_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
+from multiprocessing import connection
 
 import pytest
 import torch
@@ -45,6 +47,22 @@ class KilledViews(ViewDataset):
         return super().__getitem__(index)
 
 
+def break_and_die(asking, authkey):
+    """The connection over which a batch is fetched breaks a moment before the news of the process's end."""
+    asking.close()
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KilledInHandingOver(ViewDataset):
+    """The same, when the other process asks for the batch."""
+
+    def __getitem__(self, index):
+        """Give the clip, and die when asked for it."""
+        connection.deliver_challenge = break_and_die
+        return super().__getitem__(index)
+
+
 @pytest.fixture
 def small(settings, one_thread):
     """A run of the smallest network with one process that decodes."""
@@ -66,6 +84,12 @@ def test_a_killed_worker_and_going_on(small, monkeypatch, clips):
     train(alone)
     for name in ("best.safetensors", "last.safetensors"):
         assert (config.output / name).read_bytes() == (alone.output / name).read_bytes()
+
+
+def test_a_worker_of_the_validation_killed_with_a_batch_in_its_hands(small, monkeypatch):
+    monkeypatch.setattr("interlace.training.parts.ViewDataset", KilledInHandingOver)
+    with pytest.raises(WorkerError, match=r"a process that decodes (was killed|is gone)"):
+        train(small())
 
 
 def test_a_killed_worker_in_evaluation(small, monkeypatch, clips, capsys, tmp_path):

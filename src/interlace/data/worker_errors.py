@@ -6,7 +6,9 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from torch.utils.data import DataLoader
 
 from interlace.data.at_work import Watched
 
@@ -60,6 +62,14 @@ def waiting_for_news(batches: Iterable[Batch]) -> Iterator[Batch]:
             time.sleep(NEWS_SECONDS)
             raise
         yield batch
+
+
+class ClipLoader(DataLoader[Any]):
+    """A DataLoader that waits for the news of a worker's end, whoever takes its batches (Lightning too)."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        # Its processes start here, not where the first batch is asked for.
+        return waiting_for_news(super().__iter__())
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from rich.progress import (
 )
 from rich.text import Text
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from interlace.checkpoints import ModelCard
 from interlace.data.annotations import Annotations
@@ -33,7 +32,7 @@ from interlace.data.sampling import sampling_from_dict
 from interlace.data.shards.order import in_lanes
 from interlace.data.transforms import Preprocess
 from interlace.data.video import Flow
-from interlace.data.worker_errors import one_line_errors, waiting_for_news
+from interlace.data.worker_errors import ClipLoader, one_line_errors
 from interlace.data.workers import WAIT_SECONDS, count_workers
 from interlace.evaluation.protocol import Protocol, score_views
 
@@ -99,7 +98,7 @@ def score_clips(
     order = list(range(len(annotations)))
     if annotations.store is not None:  # each process reads forward through a part of the shards
         order = in_lanes([[order[i : i + videos] for i in order[::videos]]], num_workers)
-    loader = DataLoader(
+    loader = ClipLoader(
         dataset,
         batch_size=videos,
         sampler=order,
@@ -115,7 +114,7 @@ def score_clips(
     # A process that was killed is told of wherever this one is then.
     with one_line_errors(dataset), progress_bar(progress) as bar:
         task = bar.add_task(title, total=len(annotations))
-        for batch in waiting_for_news(batches):
+        for batch in batches:
             indices = batch["index"].tolist()
             if indices:
                 with (

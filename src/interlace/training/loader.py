@@ -10,13 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from interlace.data.epoch_plan import EpochPlan
 from interlace.data.epoch_sampler import EpochSampler
 from interlace.data.shards.order import Lanes, ReadingOrder, in_lanes
 from interlace.data.shards.runs import RunTable
-from interlace.data.worker_errors import waiting_for_news
+from interlace.data.worker_errors import ClipLoader
 from interlace.data.workers import stop_workers, worker_arguments
 
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
@@ -92,7 +91,7 @@ class TrainLoader:
         self.plan = EpochPlan(len(order), batch_size, world_size, accumulate)
         self.epoch = 0
         self.batches_done = 0
-        self._loader: DataLoader[Any] = DataLoader(
+        self._loader = ClipLoader(
             dataset,  # type: ignore[arg-type]
             batch_sampler=_Remaining(self),
             collate_fn=collate,
@@ -106,7 +105,7 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Any]:
         self.dataset.set_epoch(self.epoch)
         self.order.set_epoch(self.epoch)
-        for number, batch in enumerate(waiting_for_news(self._loader), start=self.batches_done):
+        for number, batch in enumerate(self._loader, start=self.batches_done):
             self.batches_done = number + 1
             yield batch
 
@@ -235,7 +234,7 @@ class ClipData(LightningDataModule):
         self._close.append(loader.close)
         return loader
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> ClipLoader:
         """Every clip of this device's part, in order."""
         rank, world_size = self._place()
         num_clips = len(self.val_dataset)
@@ -243,7 +242,7 @@ class ClipData(LightningDataModule):
             validation_batches(num_clips, self.batch_size, device, world_size) for device in range(world_size)
         ]
         order = in_lanes(batches, self.num_workers) if self.val_in_shards else range(num_clips)
-        loader: DataLoader[Any] = DataLoader(
+        loader = ClipLoader(
             self.val_dataset,  # type: ignore[arg-type]
             batch_sampler=[[order[position] for position in batch] for batch in batches[rank]],
             collate_fn=self.collate,
