@@ -65,7 +65,16 @@ def waiting_for_news(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 
 class ClipLoader(DataLoader[Any]):
-    """A DataLoader that waits for the news of a worker's end, whoever takes its batches (Lightning too)."""
+    """A DataLoader that waits for the news of a worker's end, whoever takes its batches (Lightning too).
+
+    Raises:
+        RuntimeError: a worker is gone; :func:`one_line_errors` tells of it.
+
+    Example:
+        >>> from interlace.data.worker_errors import ClipLoader
+        >>> list(ClipLoader(["a", "b", "c"], batch_size=2))
+        [['a', 'b'], ['c']]
+    """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         # Its processes start here, not where the first batch is asked for.
