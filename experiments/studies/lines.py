@@ -10,6 +10,9 @@ from typing import Any
 
 from interlace.files import locked
 
+_PATIENCE = 60.0
+"""Seconds for which a study waits for another that adds its line; that takes milliseconds."""
+
 
 def read_lines(file: Path) -> dict[str, dict[str, Any]]:
     """The results by their keys; of two with the same key the later one.
@@ -31,7 +34,7 @@ def add_line(file: Path, told: Mapping[str, Any]) -> None:
     """Add a result, and have it on the disk."""
     file.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(told, sort_keys=True) + "\n"
-    with locked(file.with_name(f".{file.name}"), f"{file}: another study"):
+    with locked(file.with_name(f".{file.name}"), f"{file}: another study", patience=_PATIENCE):
         cut_off = file.exists() and file.stat().st_size and not file.read_bytes().endswith(b"\n")
         with file.open("a") as lines:
             lines.write("\n" * bool(cut_off) + line)

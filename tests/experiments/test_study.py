@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,14 @@ def test_lines_survive_a_crash_in_the_middle_of_one(tmp_path: Path) -> None:
     add_line(file, {"key": "a", "top1": 3.0})
     assert {key: told["top1"] for key, told in read_lines(file).items()} == {"a": 3.0, "c": 2.0}
     assert [path.name for path in file.parent.iterdir()] == ["moves.jsonl"]
+
+
+def test_two_studies_add_their_lines_in_the_same_moment(tmp_path: Path) -> None:
+    """Their trainings took minutes; neither is thrown out because the other writes."""
+    file = tmp_path / "moves.jsonl"
+    with ThreadPoolExecutor(8) as at_once:
+        list(at_once.map(lambda number: add_line(file, {"key": str(number)}), range(100)))
+    assert sorted(read_lines(file), key=int) == [str(number) for number in range(100)]
 
 
 def test_differences_are_of_pairs() -> None:

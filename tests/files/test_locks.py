@@ -73,6 +73,33 @@ def test_the_children_of_a_killed_process_are_waited_for(
     assert waits
 
 
+def test_one_with_patience_has_its_turn_when_the_first_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ".lock"
+    process, _ = _holder(path, forks=False)
+    waits = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        process.communicate()  # it ends while we wait
+
+    monkeypatch.setattr(time, "sleep", wait)
+    with locked(path, "moves.jsonl: another study", patience=60.0):
+        assert f'"process": {os.getpid()}' in path.read_text()
+    assert waits
+
+
+def test_patience_ends(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with (
+        locked(path, "moves.jsonl: another study"),
+        pytest.raises(ValueError, match=r"moves\.jsonl: another study is under way"),
+        locked(path, "moves.jsonl: another study", patience=0.3),
+    ):
+        pass
+
+
 def test_within_one_process_too(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     with locked(path, "a.xml: an export"):

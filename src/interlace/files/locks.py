@@ -18,7 +18,7 @@ _SECONDS_FOR_CHILDREN = 30.0
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, *, patience: float = 0.0) -> Iterator[None]:
     """Hold a lock file, for what one process at a time may do.
 
     A killed process holds it until its last child has noticed; that is waited for. Disks without locks (some on
@@ -27,9 +27,10 @@ def locked(path: Path, what: str) -> Iterator[None]:
     Args:
         path: the lock file; it tells of its holder, and is gone afterwards.
         what: what is done, as the error begins: "runs/tin: training".
+        patience: seconds to wait for another process that holds it; for what takes a moment, as adding a line.
 
     Raises:
-        ValueError: another process holds it.
+        ValueError: another process holds it, still.
         OSError: it cannot be written; the message names ``path`` and says what to do.
 
     Example:
@@ -44,7 +45,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     """
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _open_locked(path, what)
+        file = _open_locked(path, what, patience)
     try:
         about = {"process": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}
         with explained(path):
@@ -100,9 +101,9 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def _open_locked(path: Path, what: str) -> int:
+def _open_locked(path: Path, what: str, patience: float) -> int:
     """The lock file, open and locked."""
-    deadline = time.monotonic() + _SECONDS_FOR_CHILDREN
+    began = time.monotonic()
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         if try_lock(file) is not False:
@@ -112,7 +113,8 @@ def _open_locked(path: Path, what: str) -> int:
             continue
         holder = _holder(file)
         os.close(file)
-        if not _is_killed(holder) or time.monotonic() > deadline:
+        wait = max(patience, _SECONDS_FOR_CHILDREN) if _is_killed(holder) else patience
+        if time.monotonic() - began >= wait:
             raise ValueError(
                 f"{what} is under way in process {holder.get('process', '?')} on {holder.get('host', '?')} "
                 f"since {holder.get('since', '?')} ({path}); wait until it has ended, or choose another folder"
