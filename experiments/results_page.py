@@ -3,7 +3,8 @@
     python experiments/results_page.py [--check]
 
 Each `<!-- NAME:begin -->` and `<!-- NAME:end -->` encloses the table of the study NAME, made of the lines in
-experiments/results. With --check nothing is written; the exit code is 1 if the page is not what the lines say.
+experiments/results; `overview` is a table over several studies. With --check nothing is written; the exit code is 1 if
+the page is not what the lines say.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from pathlib import Path
 from interlace.files import whole_file
 from studies.every import STUDIES
 from studies.lines import read_lines
+from studies.overview import overview
 from studies.tables import markdown
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results.md"
+OVERVIEW = "overview"
 PLACE = re.compile(r"(<!-- ([\w.]+):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
 
 
@@ -31,6 +34,8 @@ def filled(text: str, results: Path) -> str:
     """
 
     def table(found: re.Match[str]) -> str:
+        if found[2] == OVERVIEW:
+            return f"{found[1]}{overview(STUDIES, results)}\n{found[3]}"
         if found[2] not in STUDIES:
             raise ValueError(
                 f"{PAGE} has a place for {found[2]!r}, which is no study of {', '.join(STUDIES)}"

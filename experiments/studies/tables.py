@@ -37,7 +37,7 @@ def markdown(study: Study, results: Results, *, metric: str = "top1") -> str:
     over = [f"over {study.reference}, 95 % bootstrap", "Student's t", "seeds and clips"]
     in_order = ["order-dependent"] if study.order_dependent else []
     head = ["arm", metric, "runs", *over, *in_order, "each run"]
-    return "\n".join([_cells(head), _cells(["---"] * len(head)), *(row for *_, row in sorted(rows))])
+    return "\n".join([cells(head), cells(["---"] * len(head)), *(row for *_, row in sorted(rows))])
 
 
 def _row(
@@ -55,25 +55,27 @@ def _row(
         found = paired_difference([ours[k][metric] for k in both], [theirs[k][metric] for k in both])
         told = len(both) >= FEWEST
         over = str(found) if told else f"{found.mean:+.1f}"
-        student = _interval(*student_interval(found.pairs)) if told else ""
+        student = interval(*student_interval(found.pairs)) if told else ""
         right = _all_splits(ours, both), _all_splits(theirs, both)
         if metric == "top1" and len(right[0]) >= FEWEST:
             of_clips = paired_by_clips(*right)
-            clips = _interval(of_clips.low, of_clips.high)
+            clips = interval(of_clips.low, of_clips.high)
     is_whole = len(scores) == len(study.jobs(arms=[arm.name]))
-    cells = [f"{np.mean(scores):.1f}{spread}", f"{len(scores)}{'' if is_whole else ', more to come'}"]
-    cells += [over, student, clips]
+    words = [f"{np.mean(scores):.1f}{spread}", f"{len(scores)}{'' if is_whole else ', more to come'}"]
+    words += [over, student, clips]
     if study.order_dependent:
         in_order = [accuracy_on(line, study.order_dependent) for line in ours.values()]
-        cells.append(f"{np.mean(in_order):.1f}")
-    return _cells([arm.name, *cells, ", ".join(f"{score:.1f}" for score in scores)])
+        words.append(f"{np.mean(in_order):.1f}")
+    return cells([arm.name, *words, ", ".join(f"{score:.1f}" for score in scores)])
 
 
-def _cells(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def cells(words: Sequence[str]) -> str:
+    """A row of a table."""
+    return f"| {' | '.join(words)} |"
 
 
-def _interval(low: float, high: float) -> str:
+def interval(low: float, high: float) -> str:
+    """Of differences, in points."""
     return f"[{low:+.1f}, {high:+.1f}]"
 
 

@@ -25,6 +25,7 @@ from interlace.models.methods import METHODS
 from studies import every, letters, utd
 from studies.job import folder_of, run
 from studies.lines import add_line, read_lines
+from studies.overview import overview
 from studies.paired import paired_by_clips, paired_difference, student_interval
 from studies.plan import Arm, Split, Study, given
 from studies.side_by_side import python, run_side_by_side
@@ -171,6 +172,20 @@ def test_a_table_compares_what_has_the_same_seed() -> None:
     assert (accuracy_on(first, ["a"]), accuracy_on(first, ["b"])) == (100, 0)
     rows = markdown(replace(whole, order_dependent=("b",)), results).splitlines()
     assert [rows[0].split("|")[7].strip(), rows[2].split("|")[7].strip()] == ["order-dependent", "50.0"]
+
+
+def test_the_overview_has_a_row_for_every_study_with_a_pair(tmp_path: Path) -> None:
+    rights = {"tsm": "1000", "tin": "1100", "tin_paper": "1111"}
+    for job in every.STUDIES["utd_test"].jobs(arms=list(rights)):
+        told = line(job, "1000" if (job.arm.name, job.seed) == ("tin", 4) else rights[job.arm.name])
+        if (job.arm.name, job.seed) != ("tin_paper", 2):
+            add_line(tmp_path / "utd_mhad_depth.jsonl", told)
+    (job,) = every.STUDIES["letters_talkers"].jobs(arms=["tin"], seeds=[0])
+    add_line(tmp_path / "avletters.jsonl", line(job, "1111"))  # without TSM it is no pair
+    rows = overview(every.STUDIES, tmp_path).splitlines()
+    assert len(rows) == 3
+    told = [cell.strip() for cell in rows[2].split("|")[2:-1]]
+    assert told == ["25.0", "45.0", "5", "+20.0 [+6.1, +33.9]", "4 of 5", "+75.0 [+75.0, +75.0]"]
 
 
 def test_commands_run_side_by_side_and_a_failure_stops_no_other(
