@@ -1,6 +1,6 @@
 """Train, score and compare the arms of a study with several seeds; `make study NAME=...` does the same.
 
-    python experiments/study.py NAME [--arms A ...] [--seeds 0 1 ...] [--jobs 2] [--table]
+    python experiments/study.py NAME [--arms A ...] [--seeds 0 1 ...] [--splits S ...] [--jobs 2] [--table]
     python experiments/study.py --list
 
 Results are lines of experiments/results/DATA.jsonl, one a run, with its commit, versions and command; runs that are
@@ -51,7 +51,7 @@ def main(words: list[str] | None = None) -> int:
     file = given.results / f"{study.data.name}.jsonl"
     failed: list[int] = []
     try:
-        jobs = study.jobs(given.arms, seeds)
+        jobs = study.jobs(given.arms, seeds, given.splits)
         if given.jobs < 1:
             raise ValueError(f"--jobs {given.jobs}: at least 1")
         if not given.table:
@@ -151,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SEED",
         help="run these; the table shows others than the study's, too",
     )
+    parser.add_argument("--splits", nargs="+", default=[], metavar="SPLIT", help="only these")
     parser.add_argument(
         "--jobs", type=int, default=_jobs_at_once(), help="runs side by side (%(default)s here)"
     )

@@ -79,19 +79,30 @@ class Study:
         """With these seeds, too."""
         return replace(self, seeds=tuple(dict.fromkeys((*self.seeds, *seeds))))
 
-    def jobs(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Job]:
-        """All seeds of the first kind before the next, so that there is a whole table early."""
-        unknown = sorted(set(arms) - {arm.name for arm in self.arms})
-        if unknown:
-            known = ", ".join(arm.name for arm in self.arms)
-            raise ValueError(f"the study {self.name} has no arm {', '.join(unknown)}; it has {known}")
+    def jobs(
+        self, arms: Sequence[str] = (), seeds: Sequence[int] = (), splits: Sequence[str] = ()
+    ) -> list[Job]:
+        """All seeds of the first kind before the next, so that there is a whole table early.
+
+        Raises:
+            ValueError: there is no such arm or split.
+        """
+        self._check("arm", arms, self.arms)
+        self._check("split", splits, self.splits)
         return [
             Job(self, arm, split, seed)
             for seed in seeds or self.seeds
             for split in self.splits
+            if not splits or split.name in splits
             for arm in self.arms
             if not arms or arm.name in arms
         ]
+
+    def _check(self, what: str, asked: Sequence[str], there: Sequence[Arm | Split]) -> None:
+        unknown = sorted(set(asked) - {each.name for each in there})
+        if unknown:
+            known = ", ".join(each.name for each in there)
+            raise ValueError(f"the study {self.name} has no {what} {', '.join(unknown)}; it has {known}")
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,16 @@ def test_every_study_has_its_reference_and_no_arm_twice() -> None:
         assert len(set(keys)) == len(keys), each.name
 
 
+def test_arms_and_splits_are_chosen_by_name() -> None:
+    levers = every.STUDIES["utd_levers"]
+    jobs = levers.jobs(arms=["tsm", "start_1"], splits=["halves13"])
+    assert sorted((job.arm.name, job.split.name) for job in jobs) == [
+        ("start_1", "halves13"),
+        ("tsm", "halves13"),
+    ]
+    assert {job.split.name for job in levers.jobs(arms=["tsm"])} == {"halves57", "halves13"}
+
+
 def test_lines_survive_a_crash_in_the_middle_of_one(tmp_path: Path) -> None:
     file = tmp_path / "results" / "moves.jsonl"
     assert read_lines(file) == {}
@@ -318,6 +328,7 @@ def test_a_study_from_clips_to_its_table_killed_midway(tmp_path: Path, kill: sig
     [
         (["quick", "--arms", "tcn"], "the study quick has no arm tcn; it has tsn, tsm, tin\n"),
         (["quick", "--arms", "tcn", "--table"], "the study quick has no arm tcn; it has tsn, tsm, tin\n"),
+        (["quick", "--splits", "test"], "the study quick has no split test; it has val\n"),
         (["quick", "--jobs", "0"], "--jobs 0: at least 1\n"),
         (
             ["utd_tuning"],
