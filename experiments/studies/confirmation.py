@@ -137,6 +137,17 @@ STUDIES += [
         order_dependent=utd.ORDER_DEPENDENT,
     ),
     Study(
+        "utd_16_frames_tuned",
+        "And with 16 frames where each method has the rate and decay that were best for it with 8?",
+        utd.DATA,
+        (utd.TEST,),
+        (*utd.RECIPE, "--num_segments", str(LONG)),
+        tuple(utd.at_point(arm, utd.TUNED[arm.name]) for arm in _arms()),
+        utd.FIVE,
+        "tsm",
+        order_dependent=utd.ORDER_DEPENDENT,
+    ),
+    Study(
         "utd_mobilenet",
         "Does it hold for a MobileNetV2 from ImageNet weights?",
         utd.DATA,
