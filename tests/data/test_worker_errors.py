@@ -6,7 +6,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from interlace.data.video import VideoError
-from interlace.data.worker_errors import one_line_errors
+from interlace.data.worker_errors import WorkerError, one_line_errors
 
 
 class Broken(Dataset[int]):
@@ -42,3 +42,29 @@ def test_a_mistake_of_the_program_keeps_its_traceback() -> None:
 def test_a_text_of_several_lines_that_is_of_no_worker_stays() -> None:
     with pytest.raises(ValueError, match=r"^one\ntwo$"), one_line_errors():
         raise ValueError("one\ntwo")
+
+
+def checked() -> None:
+    """A check that takes what PyTorch raises, wherever the program is then, for its own."""
+    try:
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+        except RuntimeError:
+            raise TypeError("no parameter was wrong")  # noqa: B904, as those who do not say `from`
+    except TypeError as error:
+        raise AttributeError("the check failed") from error
+
+
+def test_a_worker_is_gone_whoever_makes_another_error_of_it() -> None:
+    told = r"was killed by a signal \(Killed\); the system does so"
+    with pytest.raises(WorkerError, match=told), one_line_errors():
+        checked()
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(AttributeError, match=r"^DataLoader worker \(pid 7\)"), one_line_errors():
+        raise AttributeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+    told = WorkerError("a process that decodes is gone")
+    with pytest.raises(WorkerError) as caught, one_line_errors():
+        raise told from RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+    assert caught.value is told

@@ -102,22 +102,31 @@ def one_line_errors(*datasets: object) -> Iterator[None]:
     """
     try:
         yield
-    except ValueError as error:
-        if not _FROM_WORKER.match(str(error)):
+    except WorkerError:
+        raise
+    except Exception as error:
+        # PyTorch raises its own wherever the program is then, and who runs there may make another of it.
+        gone, late = _told_by_torch(_GONE, error), _told_by_torch(_LATE, error)
+        if gone is not None:
+            raise WorkerError(_of_the_dead(gone, datasets)) from error
+        if late is not None:
+            raise WorkerError(_of_the_late(late["seconds"], datasets)) from error
+        if not isinstance(error, ValueError) or not _FROM_WORKER.match(str(error)):
             raise
         last_line = str(error).strip().splitlines()[-1]
         name, _, message = last_line.partition(": ")
         is_named = name.rpartition(".")[2] == type(error).__name__
         raise type(error)(message if is_named else last_line) from error
-    except RuntimeError as error:
-        # Where PyTorch was waiting for a batch, the error that knows the signal is the cause of this one.
-        gone = _GONE.search(str(error.__cause__)) or _GONE.search(str(error))
-        late = _LATE.search(str(error))
-        if gone is not None:
-            raise WorkerError(_of_the_dead(gone, datasets)) from error
-        if late is not None:
-            raise WorkerError(_of_the_late(late["seconds"], datasets)) from error
-        raise
+
+
+def _told_by_torch(pattern: re.Pattern[str], error: BaseException) -> re.Match[str] | None:
+    """The first of the RuntimeErrors behind an error that says so: where PyTorch waits, that one knows the signal."""
+    chain, seen = [error], {id(error)}
+    while (behind := chain[-1].__cause__ or chain[-1].__context__) is not None and id(behind) not in seen:
+        chain.append(behind)
+        seen.add(id(behind))
+    found = (pattern.search(str(each)) for each in reversed(chain) if isinstance(each, RuntimeError))
+    return next(filter(None, found), None)
 
 
 def _of_the_dead(gone: re.Match[str], datasets: tuple[object, ...]) -> str:
