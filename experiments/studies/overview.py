@@ -38,7 +38,7 @@ def overview(studies: Mapping[str, Study], results: Path) -> str:
                     [
                         f"{where} (`{name}`)",
                         *(f"{mean:.1f}" for mean in means),
-                        f"{len(both)}{'' if len(both) == len(studies[name].seeds) else ', more to come'}",
+                        f"{len(both)}{'' if len(both) == len(studies[name].jobs(arms=['tin'])) else ', more to come'}",
                         _over(ours, theirs),
                         f"{sum(pair > 0 for pair in pairs)} of {len(pairs)}",
                         _over(paper, theirs),
